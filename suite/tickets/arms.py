@@ -1,0 +1,69 @@
+"""Arms: the ways to make a starting point from a ticket.
+
+An arm says what becomes of the mask and whether the weights are the rewound ones or drawn anew. A third party adds one
+through the entry-point group `lottery.arms` or `register`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator
+
+from suite.tickets.mask import Mask, TicketError
+
+MaskChange = Callable[[Mask, Generator], Mask]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A starting point: `change` of the mask, and `rewound` weights or `fresh` ones from the initial distribution."""
+
+    name: str
+    weights: Literal["rewound", "fresh"]
+    change: MaskChange
+    about: str
+
+    def mask(self, mask: Mask, seed: int) -> Mask:
+        """The arm's mask for a ticket's mask; the same seed gives the same mask."""
+        return self.change(mask, Generator().manual_seed(seed))
+
+
+def keep(mask: Mask, generator: Generator) -> Mask:
+    """The mask as it is."""
+    return mask
+
+
+def permute_within(mask: Mask, generator: Generator) -> Mask:
+    """The mask permuted inside each tensor: the density of every layer stays."""
+    return Mask({name: _permuted(tensor, generator) for name, tensor in mask.items()})
+
+
+def permute_all(mask: Mask, generator: Generator) -> Mask:
+    """The mask permuted over all prunable tensors together: only the overall density stays."""
+    flat = _permuted(torch.cat([tensor.flatten() for tensor in mask.values()]), generator)
+    parts = torch.split(flat, [tensor.numel() for tensor in mask.values()])
+    return Mask({name: part.view(mask[name].shape) for name, part in zip(mask, parts, strict=True)})
+
+
+def _permuted(tensor: torch.Tensor, generator: Generator) -> torch.Tensor:
+    return tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].view(tensor.shape)
+
+
+ARMS: dict[str, Arm] = {}
+
+
+def register(arm: Arm) -> Arm:
+    """Add an arm under its name; raises TicketError when another one has it."""
+    if ARMS.get(arm.name, arm) != arm:
+        raise TicketError(f"arm {arm.name!r} is registered already, choose another name")
+    ARMS[arm.name] = arm
+    return arm
+
+
+register(Arm("winning", "rewound", keep, "mask and rewound weights of the ticket"))
+register(Arm("reinit", "fresh", keep, "mask kept, weights drawn anew"))
+register(Arm("shuffled_layerwise", "fresh", permute_within, "mask permuted inside each tensor, weights drawn anew"))
+register(Arm("random", "fresh", permute_all, "mask permuted over all tensors, weights drawn anew (Morcos et al. 2019)"))
+register(Arm("shuffled_mask", "rewound", permute_all, "rewound weights, mask permuted over all tensors"))

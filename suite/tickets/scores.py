@@ -1,0 +1,136 @@
+"""Criteria: one small function each, (model, probes) -> name -> score of each weight. Low score is pruned.
+
+A criterion returns scores for every parameter; selection reads the prunable ones. Random numbers come from torch's
+default generator, which the caller has seeded. A third party adds a criterion by name through the entry-point group
+`lottery.scores` or `register`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from suite.tickets.mask import TicketError
+
+Scores = dict[str, Tensor]
+
+
+class Probe(Protocol):
+    """A fixed batch and the model's behaviour on it, free of side effects."""
+
+    def loss(self) -> Tensor:
+        """Mean training loss on the batch."""
+
+    def flow(self) -> Tensor:
+        """Sum of the outputs for an all-ones input."""
+
+
+ScoreFunction = Callable[[nn.Module, Sequence[Probe]], Scores]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A named score function; `needs_probes` says whether it differentiates on batches."""
+
+    name: str
+    score: ScoreFunction
+    needs_probes: bool
+
+
+CRITERIA: dict[str, Criterion] = {}
+
+
+def register(name: str, needs_probes: bool = False) -> Callable[[ScoreFunction], ScoreFunction]:
+    """Decorator that adds a criterion under a name; raises TicketError when the name is taken by another function."""
+
+    def add(score: ScoreFunction) -> ScoreFunction:
+        known = CRITERIA.get(name)
+        if known is not None and _origin(known.score) != _origin(score):
+            raise TicketError(f"criterion {name!r} is registered already, choose another name")
+        CRITERIA[name] = Criterion(name, score, needs_probes)
+        return score
+
+    return add
+
+
+def _origin(function: ScoreFunction) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
+
+
+@register("magnitude")
+def magnitude(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """|w| at the end of training (Han et al. 2015; Frankle and Carbin 2019)."""
+    return {name: weight.detach().abs() for name, weight in model.named_parameters()}
+
+
+@register("signed-magnitude")
+def signed_magnitude(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """w: keeps the largest positive weights, prunes the most negative first (Zhou et al. 2019, section 3)."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+@register("random")
+def random(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """Uniform in [0, 1): the baseline that every criterion has to beat."""
+    return {name: torch.rand(weight.shape) for name, weight in model.named_parameters()}
+
+
+@register("snip", needs_probes=True)
+def snip(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """|w dL/dw|, the connection sensitivity on the probes' batches (Lee et al. 2019, equation 6, unnormalised)."""
+    named = dict(model.named_parameters())
+    gradients = _mean_gradients(named, probes)
+    return {name: (weight.detach() * gradients[name]).abs() for name, weight in named.items()}
+
+
+@register("grasp", needs_probes=True)
+def grasp(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """w (H g): weights whose removal would lower the gradient norm are kept (Wang et al. 2020, equation 8, T = 1).
+
+    The paper removes the largest -w H g, so low w H g is pruned here. g is the gradient over all probes, H their mean
+    Hessian; the product is exact (two backward passes a probe).
+    """
+    named = dict(model.named_parameters())
+    mean = _mean_gradients(named, probes)
+    product = {name: torch.zeros_like(weight) for name, weight in named.items()}
+    for probe in probes:
+        first = _gradients(probe.loss(), named, create_graph=True)
+        along = torch.stack([(first[name] * mean[name]).sum() for name in named]).sum()
+        for name, second in _gradients(along, named).items():
+            product[name] += second / len(probes)
+    return {name: weight.detach() * product[name] for name, weight in named.items()}
+
+
+@register("synflow", needs_probes=True)
+def synflow(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """|w dR/dw| with R the output sum of the network of absolute weights (Tanaka et al. 2020, equation 2).
+
+    Scored in float64, where the product over many layers neither overflows nor vanishes. Prune in 100 rounds.
+    """
+    kept = {name: (tensor, tensor.data) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    named = dict(model.named_parameters())
+    try:
+        with torch.no_grad():
+            for name, (tensor, values) in kept.items():
+                dtype = torch.float64 if values.is_floating_point() else values.dtype
+                tensor.data = (values.abs() if name in named else values).to(dtype, copy=True)
+        gradients = _gradients(probes[0].flow(), named)
+        return {name: (weight.detach() * gradients[name]).abs() for name, weight in named.items()}
+    finally:
+        for tensor, values in kept.values():
+            tensor.data = values
+
+
+def _gradients(value: Tensor, named: dict[str, nn.Parameter], create_graph: bool = False) -> Scores:
+    found = torch.autograd.grad(value, list(named.values()), create_graph=create_graph, materialize_grads=True)
+    return dict(zip(named, found, strict=True))
+
+
+def _mean_gradients(named: dict[str, nn.Parameter], probes: Sequence[Probe]) -> Scores:
+    mean = {name: torch.zeros_like(weight) for name, weight in named.items()}
+    for probe in probes:
+        for name, gradient in _gradients(probe.loss(), named).items():
+            mean[name] += gradient / len(probes)
+    return mean
