@@ -1,0 +1,1 @@
+"""What is run: tasks, methods, plans, cells, and the store that keeps their results."""

@@ -1,0 +1,252 @@
+"""Runs a cell, or a cohort of cells: learner + ticket -> result, and the masks that are pruned from it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from suite.experiment import memory
+from suite.experiment.flops import StepFlops, count
+from suite.experiment.plan import DENSE, Cell, Prune
+from suite.experiment.provenance import provenance
+from suite.experiment.prune import make_masks
+from suite.experiment.registry import builder
+from suite.experiment.result import CellResult, Layer, Spent
+from suite.experiment.store import Store
+from suite.experiment.streams import Streams
+from suite.experiment.task import RunError, Snapshot, Span, TaskSpec
+from suite.experiment.trainee import Weights, build, trainee
+from suite.tickets.arms import ARMS
+from suite.tickets.enforce import enforce
+from suite.tickets.mask import Mask
+
+Tell = Callable[[int, int], None]
+"""Told now and then how far a cell is: (steps taken, steps in all)."""
+
+SNAPSHOT_SECONDS = 60.0
+PAUSES = 50
+
+
+def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
+    """Train, evaluate and prune one cell, or one whole cohort, as far as the store does not have it.
+
+    Raises RunError when the learner cannot be built, a needed mask is missing, or a cell trained again (because a mask
+    of it is wanted that was not made) does not come out as it did.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # second moments of dead weights decay to denormals, which cost a hundredfold
+    if cells[0].arm == DENSE and cells[0].method.score_at == "start":
+        for cell in cells:
+            _prune(cell, None, store)
+    known = [store.cell(cell.key) for cell in cells]
+    ends = [_cached_end(cell, store) for cell in cells]
+    trained = None
+    if None in known or any(_unpruned(cell, store) and end is None for cell, end in zip(cells, ends, strict=True)):
+        trained = _Training(cells, store, tell).run()
+        ends = [one.weights for one in trained]
+    for i, cell in enumerate(cells):
+        result = known[i] or (trained[i].result if trained else None)
+        assert result is not None
+        if trained and trained[i].result.weights_digest != result.weights_digest:
+            raise RunError(
+                f"{cell.name} trained again came out differently: the store is of another machine or version"
+            )
+        if not result.diverged:
+            _prune(cell, ends[i], store)
+        if known[i] is None:
+            store.put_cell(result)  # last: a cell that is there has all its masks
+    store.drop_snapshot(_partial(cells))
+
+
+@dataclass(frozen=True)
+class _Trained:
+    result: CellResult
+    weights: Weights
+
+
+class _Training:
+    """One program of training: built, started from its tickets, advanced with snapshots, measured."""
+
+    def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell) -> None:
+        self._cells, self._first, self._store, self._tell = cells, cells[0], store, tell
+        starts = [rewind(cell, store) if cell.weights == "rewound" else None for cell in cells]
+        self._trainee = trainee(cells)
+        self._trainee.load(starts)
+        single = build(self._first).model if self._first.cohort else self._trainee.model
+        self._masks = [_mask(cell, store, single) for cell in cells]
+        self._parameters = sum(parameter.numel() for parameter in single.parameters())
+
+    def run(self) -> list[_Trained]:
+        """Train to the end and measure; a diverged run has no scores."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        memory.reset_peak()
+        step_flops = self._advance()
+        weights = self._trainee.weights()
+        lost = [
+            lost or not all(bool(torch.isfinite(value).all()) for value in own.values())
+            for lost, own in zip(self._trainee.diverged(), weights, strict=True)
+        ]
+        validation, test = (
+            [{} for _ in lost] if all(lost) else self._trainee.evaluate(split) for split in ("validation", "test")
+        )
+        traces = self._trainee.traces()
+        share = len(self._cells)
+        wall, cpu = (time.perf_counter() - wall) / share, (time.process_time() - cpu) / share
+        trained = []
+        for i, cell in enumerate(self._cells):
+            if cell.arm == DENSE and not lost[i]:
+                self._store.put_snapshot(_end(cell), Snapshot(weights[i], {}))
+            mask = self._masks[i]
+            result = CellResult(
+                key=cell.key,
+                task=cell.spec.id,
+                task_version=cell.spec.version,
+                task_hash=cell.spec.hash,
+                scale=cell.spec.scale,
+                method=DENSE if cell.arm == DENSE else cell.method.name,
+                method_hash="" if cell.arm == DENSE else cell.method.hash,
+                arm=cell.arm,
+                level=cell.level,
+                replicate=cell.replicate,
+                first_step=cell.span.first,
+                steps=cell.steps,
+                metric=cell.spec.metric.name,
+                diverged=lost[i],
+                validation={} if lost[i] else dict(validation[i]),
+                test={} if lost[i] else dict(test[i]),
+                trace=() if lost[i] else tuple(dict(point) for point in traces[i]),
+                density=mask.density,
+                total_density=(self._parameters - mask.size + mask.remaining) / self._parameters,
+                layers={name: Layer(remaining=int(kept.sum()), size=kept.numel()) for name, kept in mask.items()},
+                weights_digest=digest_of(weights[i]),
+                mask_digest=mask.digest,
+                spent=Spent(
+                    wall_seconds=wall,
+                    cpu_seconds=cpu,
+                    flops_dense=step_flops.dense * cell.steps,
+                    flops_sparse=step_flops.sparse(mask) * cell.steps,
+                    peak_memory=memory.peak(),
+                ),
+                provenance=provenance(
+                    cell.spec.data.fingerprint,
+                    cell.device,
+                    torch.get_num_threads(),
+                    "cohort" if cell.cohort else "single",
+                ),
+            )
+            trained.append(_Trained(result, weights[i]))
+        return trained
+
+    def _advance(self) -> StepFlops:
+        """Train to the end with the masks enforced, going on from a snapshot when one is there."""
+        first, running, store = self._first, self._trainee, self._store
+        span, mask = first.span, running.mask(self._masks)
+        saved = time.monotonic()
+        with enforce(running.model, running.optimizer, mask):
+            half_trained = store.snapshot(_partial(self._cells))
+            if half_trained is not None:
+                running.restore(half_trained)
+            for stop in _stops(first):
+                self._keep_rewind_points()
+                if stop <= running.step:
+                    continue
+                running.advance(stop)
+                self._tell(stop - span.first, first.steps)
+                if time.monotonic() - saved > SNAPSHOT_SECONDS and stop < span.last:
+                    store.put_snapshot(_partial(self._cells), running.snapshot())
+                    saved = time.monotonic()
+        return _step_flops(first.spec.model_dump_json())
+
+    def _keep_rewind_points(self) -> None:
+        if self._first.arm == DENSE and self._trainee.step == self._first.method.rewind_step:
+            for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
+                self._store.put_snapshot(_rewind_point(cell), Snapshot(weights, {}))
+
+
+def rewind(cell: Cell, store: Store) -> Weights:
+    """All parameters and buffers of the dense run at the rewind step: cached, or replayed from the start.
+
+    A cohort is replayed whole, since its arithmetic is part of its numbers.
+    """
+    known = store.snapshot(_rewind_point(cell))
+    if known is not None:
+        return known.tensors
+    span = Span(0, cell.spec.training.total_steps)
+    dense = replace(cell, arm=DENSE, weights="fresh", span=span)
+    members = [replace(dense, replicate=replicate) for replicate in cell.dense_replicates or (cell.replicate,)]
+    replayed = trainee(members)
+    replayed.advance(cell.method.rewind_step)
+    weights = replayed.weights()[members.index(dense)]
+    store.put_snapshot(_rewind_point(cell), Snapshot(weights, {}))
+    return weights
+
+
+@lru_cache(maxsize=8)
+def _step_flops(spec_json: str) -> StepFlops:
+    """FLOPs of a step, counted once a process on a learner that is thrown away: counting changes no number."""
+    spec = TaskSpec.model_validate_json(spec_json)
+    learner = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), "cpu")
+    with count(learner.model) as flops:
+        learner.advance(1)
+    return flops
+
+
+def digest_of(weights: Weights) -> str:
+    """SHA-256 over names and bytes, in hex: equal digests are equal bits."""
+    hasher = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        hasher.update(name.encode())
+        hasher.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def _prune(cell: Cell, end: Weights | None, store: Store) -> None:
+    """Make the masks that are still to be made from a cell, of its trained weights or (None) of its initial ones."""
+    unpruned = _unpruned(cell, store)
+    if unpruned:
+        learner = build(cell)
+        if end is not None:
+            learner.model.load_state_dict(end)
+        make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)
+
+
+def _unpruned(cell: Cell, store: Store) -> list[Prune]:
+    return [prune for prune in cell.prunes if not store.has_mask(prune.key)]
+
+
+def _mask(cell: Cell, store: Store, model: nn.Module) -> Mask:
+    """The cell's own mask: the ticket's, changed as the arm says; the dense one at level 0."""
+    if cell.mask_key is None:
+        return Mask.dense(model, cell.spec.prunable)
+    return ARMS[cell.arm].mask(store.mask(cell.mask_key).mask, cell.streams.seed("permutation", cell.level))
+
+
+def _stops(cell: Cell) -> list[int]:
+    """Where training pauses: for progress, snapshots, and the rewind step of a dense run."""
+    first, last = cell.span.first, cell.span.last
+    stops = {first + round((last - first) * n / PAUSES) for n in range(1, PAUSES + 1)}
+    if cell.arm == DENSE and cell.method.rewind_step > first:
+        stops.add(cell.method.rewind_step)
+    return sorted(stops - {first})
+
+
+def _cached_end(cell: Cell, store: Store) -> Weights | None:
+    """Trained weights of a finished dense run, kept because every method prunes it."""
+    end = store.snapshot(_end(cell)) if cell.arm == DENSE else None
+    return None if end is None else end.tensors
+
+
+def _end(cell: Cell) -> str:
+    return f"{cell.key}-end"
+
+
+def _partial(cells: Sequence[Cell]) -> str:
+    return f"{cells[0].cohort or cells[0].key}-partial"
+
+
+def _rewind_point(cell: Cell) -> str:
+    return f"{cell.dense_key}-{cell.method.rewind_step}"

@@ -1,0 +1,83 @@
+"""Runs cells side by side in spawned one-thread processes of this machine: that beats one many-threaded run.
+
+Workers stay for many cells, because importing torch takes longer than training a small ticket. A worker that dies takes
+only its own cell with it.
+"""
+
+import os
+import signal
+from concurrent.futures import Future
+from ctypes import c_longlong
+from multiprocessing import get_context
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from suite.experiment.executors.executor import Job, WorkerDied, work
+
+_progress: Any = None  # of a worker process: the array that it shares with its parent
+
+
+class LocalExecutor:
+    """`jobs` worker processes; `steps` are read from memory shared without a lock, which no death can leave locked."""
+
+    def __init__(self, jobs: int) -> None:
+        self.slots = jobs
+        context = get_context("spawn")
+        self._progress = context.RawArray(c_longlong, jobs)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = "1"  # read by the children when they load their libraries
+        self._pool = ProcessPool(
+            max_workers=jobs, context=context, initializer=_initialise, initargs=(self._progress, os.getpid())
+        )
+
+    def submit(self, job: Job, slot: int) -> Future[None]:
+        """Run a job in the next free worker."""
+        self._progress[slot] = 0
+        inner = self._pool.schedule(_run, args=(job, slot))
+        outer: Future[None] = Future()
+
+        def done(finished: "Future[None]") -> None:
+            error = finished.exception()
+            if isinstance(error, ProcessExpired):
+                error = WorkerDied(f"its process ended with {_ending(error.exitcode)}")
+            if error is not None:
+                outer.set_exception(error)
+            else:
+                outer.set_result(None)
+
+        inner.add_done_callback(done)
+        return outer
+
+    def steps(self, slot: int) -> int:
+        """Steps taken by the job in a slot."""
+        return int(self._progress[slot])
+
+    def close(self) -> None:
+        """Stop the workers now."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def _initialise(progress: Any, parent: int) -> None:
+    global _progress
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _progress = (progress, parent)
+
+
+def _run(job: Job, slot: int) -> None:
+    progress, parent = _progress
+
+    def tell(steps: int, total: int) -> None:
+        progress[slot] = steps
+        if os.getppid() != parent:
+            os._exit(1)  # the runner was killed: leave no orphan at work
+
+    work(job, tell)
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+    return f"exit code {code}"

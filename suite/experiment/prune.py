@@ -1,0 +1,76 @@
+"""Makes the masks that follow from a cell: scores by the method's criterion, then the selection."""
+
+from collections.abc import Iterable
+
+import torch
+
+from suite.experiment.plan import Cell, Prune
+from suite.experiment.store import Store
+from suite.experiment.task import Learner, Method, Probed, RunError
+from suite.tickets.mask import Mask
+from suite.tickets.scores import CRITERIA, Scores
+from suite.tickets.select import keep_count, prune, survivors
+from suite.tickets.ticket import Ticket
+
+
+def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store) -> None:
+    """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged."""
+    parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
+    for step in wanted:
+        ticket = Ticket(
+            pruned(cell, learner, mask, step.level),
+            task_hash=cell.spec.hash,
+            method_hash=cell.method.hash,
+            level=cell.level + step.level,
+            replicate=cell.replicate,
+            rewind_step=cell.method.rewind_step,
+            parent=parent,
+        )
+        store.put_mask(step.key, ticket)
+
+
+def pruned(cell: Cell, learner: Learner, mask: Mask, times: int) -> Mask:
+    """The mask after `times` prunings at the method's rate, done at once, in the method's number of rounds.
+
+    Between rounds the number of survivors falls by equal factors and the scores are taken anew under the mask reached
+    (Tanaka et al. 2020, algorithm 1). The final count is that of `times` separate prunings.
+    """
+    method, model = cell.method, learner.model
+    if times == 1 and method.rounds == 1:
+        return prune(scores(cell, learner), mask, method.rate, method.scope, method.floor)
+    if method.scope == "layerwise":
+        known = scores(cell, learner)
+        for _ in range(times):
+            mask = prune(known, mask, method.rate, method.scope, method.floor)
+        return mask
+    weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    try:
+        for keep in _targets(mask.remaining, times, method):
+            mask = keep_count(scores(cell, learner), mask, keep, method.floor)
+            mask.apply(model)
+    finally:
+        model.load_state_dict(weights)
+    return mask
+
+
+def scores(cell: Cell, learner: Learner) -> Scores:
+    """Scores by the method's criterion, its random numbers from the replicate's own stream.
+
+    Raises RunError for a criterion that needs probes when the learner has none.
+    """
+    criterion = CRITERIA[cell.method.criterion]
+    if criterion.needs_probes and not isinstance(learner, Probed):
+        raise RunError(f"{cell.spec.id} has no probes, which criterion {criterion.name!r} needs")
+    probes = learner.probes(cell.method.probes) if criterion.needs_probes and isinstance(learner, Probed) else ()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cell.streams.seed("score", cell.level))
+        return criterion.score(learner.model, probes)
+
+
+def _targets(remaining: int, times: int, method: Method) -> list[int]:
+    """Survivors after each round, ending at the exact count of `times` prunings."""
+    last = remaining
+    for _ in range(times):
+        last = survivors(last, method.rate)
+    between = [round(remaining * (last / remaining) ** (n / method.rounds)) for n in range(1, method.rounds)]
+    return [*between, last]

@@ -1,0 +1,85 @@
+"""What a finished cell says: the result JSON, one file per training run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from suite.experiment.task import Frozen
+
+Scores = dict[str, float]
+
+
+class Layer(Frozen):
+    """Survivors of one prunable tensor."""
+
+    remaining: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(gt=0)]
+
+    @property
+    def density(self) -> float:
+        """Survivors / weights of this tensor."""
+        return self.remaining / self.size
+
+
+class Spent(Frozen):
+    """What the cell cost: wall and CPU seconds, training FLOPs if dense and by density, peak memory in bytes."""
+
+    wall_seconds: Annotated[float, Field(ge=0)]
+    cpu_seconds: Annotated[float, Field(ge=0)]
+    flops_dense: Annotated[float, Field(ge=0)]
+    flops_sparse: Annotated[float, Field(ge=0)]
+    peak_memory: Annotated[int, Field(ge=0)]
+
+
+class Provenance(Frozen):
+    """Where the numbers come from."""
+
+    suite_version: str
+    git_revision: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    hardware: dict[str, str | int]
+    data_fingerprint: str
+    date: str
+    device: str
+    execution: str
+    threads: int
+
+
+class CellResult(Frozen):
+    """One training run: task, method, arm, level, replicate, and what came out.
+
+    `dense` is the arm of level 0. A diverged run has no scores but keeps its place. `weights_digest` is the SHA-256 of
+    the trained weights: equal digests are equal bits.
+    """
+
+    schema_version: Literal[1] = 1
+    key: str
+    task: str
+    task_version: str
+    task_hash: str
+    scale: str
+    method: str
+    method_hash: str
+    arm: str
+    level: int
+    replicate: int
+    steps: int
+    first_step: int
+    metric: str
+    diverged: bool
+    validation: Scores
+    test: Scores
+    trace: tuple[Scores, ...]
+    density: float
+    total_density: float
+    layers: dict[str, Layer]
+    weights_digest: str
+    mask_digest: str
+    spent: Spent
+    provenance: Provenance
+
+    @property
+    def value(self) -> float | None:
+        """Test score in the task's metric; None when the run diverged."""
+        return None if self.diverged else self.test[self.metric]

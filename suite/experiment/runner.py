@@ -1,0 +1,174 @@
+"""Walks the plans over an executor: skips what the store has, runs what is ready, reports what happens."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from suite.experiment.executors import Executor
+from suite.experiment.executors.executor import Job, WorkerDied
+from suite.experiment.plan import ArmFacts, Cell, Plan, plan
+from suite.experiment.registry import Task
+from suite.experiment.store import DiskFull, Store
+from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
+
+POLL_SECONDS = 0.25
+
+Unit = tuple[Cell, ...]
+"""What is run as one: a cell, or the cells of a cohort."""
+
+
+class Reporter(Protocol):
+    """Is told what a run does; the command line draws it."""
+
+    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+        """The cells that are left to do, and how many the store had."""
+
+    def started(self, cell: Cell, slot: int) -> None:
+        """A cell runs in a slot."""
+
+    def progress(self, slot: int, steps: int) -> None:
+        """Steps taken by the cell in a slot."""
+
+    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+        """A cell is done; `value` is its test score, None when it diverged."""
+
+    def failed(self, cell: Cell, slot: int, message: str) -> None:
+        """A cell failed; the others go on."""
+
+
+@dataclass
+class Outcome:
+    """What a run came to: cells by what became of them."""
+
+    finished: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+
+
+def make_plan(task: Task) -> Plan:
+    """The plan of a task under the arms and criteria that are registered.
+
+    Raises UsageError for an unknown arm or criterion, or a criterion that needs probes of a task that has none.
+    """
+    from suite.experiment.registry import code_of
+    from suite.tickets.arms import ARMS
+    from suite.tickets.scores import CRITERIA
+
+    for arm in task.options.arms:
+        if arm not in ARMS:
+            raise UsageError(f"unknown arm {arm!r}: one of {', '.join(ARMS)}")
+    criterion = CRITERIA.get(task.method.criterion)
+    if criterion is None:
+        raise UsageError(f"unknown criterion {task.method.criterion!r}: one of {', '.join(CRITERIA)}")
+    if criterion.needs_probes and not task.spec.probes:
+        without = ", ".join(name for name, known in CRITERIA.items() if not known.needs_probes)
+        raise UsageError(
+            f"criterion {criterion.name!r} needs probes (fixed batches to differentiate on), "
+            f"which {task.spec.id} has not; criteria without: {without}"
+        )
+    facts: Mapping[str, ArmFacts] = {name: ArmFacts(arm.weights, code_of(arm.change)) for name, arm in ARMS.items()}
+    return plan(task, facts, code_of(criterion.score))
+
+
+def execute(
+    plans: Iterable[Plan], store: Store, executor: Executor, reporter: Reporter, plugins: tuple[Path, ...] = ()
+) -> Outcome:
+    """Run all cells that the store does not have; a cell that fails takes only its descendants with it.
+
+    Raises RunError for a corrupted store file, before anything is run, and KeyboardInterrupt with finished cells kept.
+    """
+    units = {unit[0].key: unit for plan in plans for unit in plan.units()}
+    done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, store)}
+    waiting = {key: unit for key, unit in units.items() if not all(cell.key in done for cell in unit)}
+    left = tuple(cell for unit in waiting.values() for cell in unit)
+    outcome = Outcome(skipped=sum(map(len, units.values())) - len(left))
+    reporter.begin(left, outcome.skipped, executor.slots)
+    running: dict[Future[None], tuple[Unit, int]] = {}
+    free = list(range(executor.slots))
+    try:
+        while waiting or running:
+            for key, reason in _blocked(waiting, done, store, outcome).items():
+                outcome.blocked.update({cell.key: reason for cell in waiting.pop(key)})
+            ready = [unit for unit in waiting.values() if all(need in done for cell in unit for need in cell.needs)]
+            ready.sort(key=lambda unit: not unit[0].prunes)  # ladders first: everything else hangs on them
+            for unit in ready[: len(free)]:
+                del waiting[unit[0].key]
+                slot = free.pop(0)
+                reporter.started(unit[0], slot)
+                running[executor.submit(Job(unit, store.root, plugins), slot)] = (unit, slot)
+            ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for _, slot in running.values():
+                reporter.progress(slot, executor.steps(slot))
+            for future in ended:
+                unit, slot = running.pop(future)
+                free.append(slot)
+                _settle(unit, slot, future, store, outcome, reporter)
+                done.update(cell.key for cell in unit if cell.key not in outcome.failed)
+    finally:
+        executor.close()
+    return outcome
+
+
+def _is_done(cell: Cell, store: Store) -> bool:
+    result = store.cell(cell.key)
+    return result is not None and (result.diverged or all(store.has_mask(prune.key) for prune in cell.prunes))
+
+
+def _blocked(waiting: Mapping[str, Unit], done: Iterable[str], store: Store, outcome: Outcome) -> dict[str, str]:
+    """Units that can never start, with the reason: what they start from failed, or diverged and left no mask."""
+    lost = {*outcome.failed, *outcome.blocked}
+    finished = set(done)
+    blocked: dict[str, str] = {}
+    for key, unit in waiting.items():
+        for cell in unit:
+            if lost.intersection(cell.needs):
+                blocked[key] = f"{cell.name} starts from a run that failed"
+            elif finished.issuperset(cell.needs) and cell.mask_key is not None and not store.has_mask(cell.mask_key):
+                blocked[key] = f"{cell.name} starts from a run that diverged"
+    return blocked
+
+
+def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: Outcome, reporter: Reporter) -> None:
+    error = future.exception()
+    if error is None:
+        for cell in unit:
+            result = store.cell(cell.key)
+            outcome.finished += 1
+            reporter.finished(cell, slot, result.value if result else None)
+        return
+    expected = isinstance(error, RunError | UsageError | WorkerDied)
+    message = str(error) if expected else f"{type(error).__name__}: {error}"
+    for cell in unit:
+        outcome.failed[cell.key] = f"{cell.name}: {message}"
+        reporter.failed(cell, slot, message)
+    if isinstance(error, DiskFull):
+        raise error
+
+
+def requests_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
+    """What `run.json` keeps of the tasks of a run."""
+    return [
+        {
+            "spec": task.spec.model_dump(mode="json"),
+            "method": task.method.model_dump(mode="json"),
+            "options": task.options.model_dump(mode="json"),
+            "code": task.code,
+        }
+        for task in tasks
+    ]
+
+
+def tasks_of(requests: Iterable[Mapping[str, Any]], origin: Path) -> list[Task]:
+    """The tasks that a `run.json` holds; raises RunError when it cannot be read."""
+    try:
+        return [
+            Task(TaskSpec(**r["spec"]), Method(**r["method"]), RunOptions(**r["options"]), r["code"]) for r in requests
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(
+            f"{origin} is of another version or corrupted ({reason}): run again with another --out"
+        ) from error

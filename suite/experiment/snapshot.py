@@ -1,0 +1,59 @@
+"""Snapshots of a model and its optimizer under dense names, whatever the layers are made of by now."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from suite.experiment.task import RunError, Snapshot
+from suite.tickets.replace import parameter_names
+
+_MODEL, _OPTIMIZER = "model.", "optimizer."
+
+
+def take(model: nn.Module, optimizer: torch.optim.Optimizer, meta: dict[str, Any]) -> Snapshot:
+    """Copy of weights, buffers and optimizer state; tensors are named `model.<name>` and `optimizer.<state>.<name>`.
+
+    A layer that stores its weight in another form gives the dense one from its own `state_dict` and offers
+    `dense_state(parameter, value)`, which writes an optimizer tensor of the stored form densely.
+    """
+    tensors = {_MODEL + name: value.detach().clone() for name, value in model.state_dict().items()}
+    scalars: dict[str, Any] = {}
+    for parameter, (name, layer) in parameter_names(model).items():
+        dense_state = getattr(layer, "dense_state", None)
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if not isinstance(value, Tensor):
+                scalars[f"{key}.{name}"] = value
+            elif value.shape == parameter.shape and dense_state is not None:
+                tensors[f"{_OPTIMIZER}{key}.{name}"] = dense_state(parameter, value).detach().clone()
+            else:
+                tensors[f"{_OPTIMIZER}{key}.{name}"] = value.detach().clone()
+    return Snapshot(tensors, {**meta, "optimizer_scalars": scalars})
+
+
+def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load a snapshot that `take` made; raises RunError naming what is missing or too much.
+
+    A layer that stores its weight in another form loads the dense one in its own `load_state_dict` and offers
+    `stored_state(parameter, value)`, the inverse of `dense_state`.
+    """
+    weights = {n.removeprefix(_MODEL): t for n, t in snapshot.tensors.items() if n.startswith(_MODEL)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"snapshot does not fit the model: {' '.join(str(error).split())}") from error
+    by_name = {name: (parameter, layer) for parameter, (name, layer) in parameter_names(model).items()}
+    optimizer.state.clear()
+    for name, value in snapshot.tensors.items():
+        if not name.startswith(_OPTIMIZER):
+            continue
+        key, parameter_name = name.removeprefix(_OPTIMIZER).split(".", 1)
+        if parameter_name not in by_name:
+            raise RunError(f"snapshot has optimizer state for {parameter_name!r}, which the model has not")
+        parameter, layer = by_name[parameter_name]
+        stored_state = getattr(layer, "stored_state", None)
+        stored = stored_state(parameter, value) if value.dim() and stored_state is not None else value
+        optimizer.state[parameter][key] = stored.detach().clone()
+    for name, scalar in snapshot.meta["optimizer_scalars"].items():
+        key, parameter_name = name.split(".", 1)
+        optimizer.state[by_name[parameter_name][0]][key] = scalar

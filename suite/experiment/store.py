@@ -1,0 +1,201 @@
+"""Results by content key: written atomically, held by one runner at a time, resumable at any instant.
+
+`cells/<key>.json` one finished training run, `masks/<key>.safetensors` one ticket's mask, both worth keeping; `cache/`
+holds weights and half-trained snapshots, which can be made again and may be deleted at any time; `run.json` says what
+was asked for.
+"""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from suite.experiment.result import CellResult
+from suite.experiment.task import RunError, Snapshot, UsageError, digest
+
+if TYPE_CHECKING:
+    from suite.tickets.ticket import Ticket
+
+
+class DiskFull(RunError):
+    """Nothing more can be written: the run ends, finished cells are kept."""
+
+
+class Store:
+    """The folder of a run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def create(cls, root: Path) -> "Store":
+        """Make the folders; raises UsageError when they cannot be written."""
+        try:
+            for folder in ("cells", "masks", "cache"):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=root):
+                pass
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _full(root) from error
+            raise UsageError(f"cannot write to {root}: {error.strerror}; choose another folder with --out") from error
+        return cls(root)
+
+    @classmethod
+    def open(cls, root: Path) -> "Store":
+        """An existing run; raises UsageError when there is none."""
+        if not (root / "run.json").is_file():
+            raise UsageError(f"no run in {root}: it has no run.json; `lottery run` makes one")
+        return cls(root)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for one runner; raises RunError when another one has it."""
+        try:
+            with FileLock(self.root / "lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise RunError(f"another run is at work in {self.root}: wait for it, or choose another --out") from error
+
+    # Finished cells
+
+    def has(self, key: str) -> bool:
+        """Whether a cell is finished."""
+        return self._cell(key).is_file()
+
+    def cell(self, key: str) -> CellResult | None:
+        """A finished cell; raises RunError naming the file when it is corrupted."""
+        path = self._cell(key)
+        try:
+            table = json.loads(path.read_bytes())
+            if table["sha256"] != digest(table["cell"]):
+                raise ValueError("its content does not have the digest it states")
+            result = CellResult(**table["cell"])
+            if result.key != key:
+                raise ValueError(f"it holds cell {result.key}")
+            return result
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(
+                f"{path} is corrupted ({reason}): delete it and run again, the other cells are kept"
+            ) from error
+
+    def put_cell(self, result: CellResult) -> None:
+        """Keep a finished cell."""
+        cell = result.model_dump(mode="json")
+        text = json.dumps({"sha256": digest(cell), "cell": cell}, indent=1, allow_nan=False)
+        self._write(self._cell(result.key), text.encode())
+
+    def _cell(self, key: str) -> Path:
+        return self.root / "cells" / f"{key}.json"
+
+    # Masks
+
+    def has_mask(self, key: str) -> bool:
+        """Whether a ticket's mask has been made."""
+        return self._mask(key).is_file()
+
+    def mask(self, key: str) -> "Ticket":
+        """A ticket without weights; raises RunError when it is missing or corrupted."""
+        from suite.tickets.mask import TicketError
+        from suite.tickets.ticket import load
+
+        try:
+            return load(self._mask(key))
+        except TicketError as error:
+            raise RunError(f"{error}: delete it and run again, the other cells are kept") from error
+
+    def put_mask(self, key: str, ticket: "Ticket") -> None:
+        """Keep a ticket."""
+        self._write(self._mask(key), ticket.to_bytes())
+
+    def _mask(self, key: str) -> Path:
+        return self.root / "masks" / f"{key}.safetensors"
+
+    # Weights and half-trained snapshots: a cache
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        """A cached snapshot; None when there is none, or none that can be read whole."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._cache(name), framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+                return Snapshot(tensors, json.loads(file.metadata()["meta"]))
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            return None
+
+    def put_snapshot(self, name: str, snapshot: Snapshot) -> None:
+        """Cache a snapshot."""
+        from safetensors.torch import save
+
+        tensors = {key: value.detach().cpu().contiguous().clone() for key, value in snapshot.tensors.items()}
+        self._write(self._cache(name), save(tensors, metadata={"meta": json.dumps(snapshot.meta)}))
+
+    def drop_snapshot(self, name: str) -> None:
+        """Forget a cached snapshot."""
+        self._cache(name).unlink(missing_ok=True)
+
+    def _cache(self, name: str) -> Path:
+        return self.root / "cache" / f"{name}.safetensors"
+
+    # The run as a whole
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was asked for: one JSON object per task and method; raises RunError when run.json is corrupted."""
+        try:
+            table = json.loads((self.root / "run.json").read_bytes())
+            requests = table["requests"]
+            assert isinstance(requests, list)
+            return requests
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            raise RunError(
+                f"{self.root / 'run.json'} is corrupted: delete it and run again, finished cells are kept"
+            ) from error
+
+    def put_requests(self, requests: list[dict[str, Any]]) -> None:
+        """Keep what was asked for."""
+        self._write(self.root / "run.json", json.dumps({"schema": 1, "requests": requests}, indent=1).encode())
+
+    def adopt(self, other: "Store", cells: Iterable[str], masks: Iterable[str]) -> int:
+        """Copy finished cells and masks from another store, checked on the way; returns how many cells came."""
+        adopted = 0
+        for key in masks:
+            if other.has_mask(key) and not self.has_mask(key):
+                self.put_mask(key, other.mask(key))
+        for key in cells:
+            result = None if self.has(key) else other.cell(key)
+            if result is not None:
+                self.put_cell(result)
+                adopted += 1
+        return adopted
+
+    def _write(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _full(self.root) from error
+            raise RunError(f"cannot write {path}: {error.strerror}; finished cells are kept") from error
+
+
+def _full(root: Path) -> DiskFull:
+    return DiskFull(f"the disk of {root} is full: free some space and run again, finished cells are kept")

@@ -1,0 +1,185 @@
+"""What learners that follow a loss on batches have in common: steps, learning rate, streams, trace, snapshots.
+
+A helper for adapters, no part of the core: whoever has another loop (reinforcement learning) writes a `Learner` of
+their own.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from suite.experiment import snapshot as dense
+from suite.experiment.schedule import learning_rate
+from suite.experiment.streams import Streams
+from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
+
+TRACE_POINTS = 100
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+
+
+class SupervisedLearner(ABC):
+    """A `Learner` that minimises a loss: a domain gives the model, the loss of a step, and the scores of a split.
+
+    Batch and dropout of step s depend on the streams and s alone, so a run that starts at step k, or goes on from a
+    snapshot, needs no history. Of the task's `training.settings` it reads `clip`, the largest gradient norm (0: none).
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def __init__(
+        self, spec: TaskSpec, streams: Streams, span: Span, device: str, build: Callable[[], nn.Module]
+    ) -> None:
+        self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
+        self.device = torch.device(device)
+        with self._seeded(streams.seed("init")):
+            self.model = build().to(self.device)
+        self.optimizer = optimizer(self.model.parameters(), spec.training.optimizer)
+        self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
+        clip = spec.training.settings.get("clip", 0)
+        if isinstance(clip, str | list):
+            raise UsageError(f"training.settings.clip = {clip!r}: a number is needed")
+        self._clip = float(clip)
+        self._trace: list[dict[str, float]] = []
+
+    @abstractmethod
+    def loss(self, step: int) -> Tensor:
+        """Mean loss on the batch of a step; called in train mode, once a step and in order."""
+
+    @abstractmethod
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Scores on a split, the task's metric among them; alters no stream and no buffer."""
+
+    @property
+    def step(self) -> int:
+        """Next step to be taken."""
+        return self._step
+
+    @property
+    def total_steps(self) -> int:
+        """Last step of the span, exclusive."""
+        return self._span.last
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """The model's parameters, read anew."""
+        return self.model.parameters()
+
+    def advance(self, until: int) -> None:
+        """Train up to step `until`, exclusive. Raises Diverged when the loss is not finite."""
+        self.model.train()
+        every = max(1, math.ceil(self._spec.training.total_steps / TRACE_POINTS))
+        while self._step < until:
+            for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * self._factor(self._step)
+            self.optimizer.zero_grad(set_to_none=True)
+            with self._seeded(self._streams.seed("dropout", self._step)):
+                loss = self.loss(self._step)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise Diverged(f"loss {value} at step {self._step}")
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self._clip:
+                nn.utils.clip_grad_norm_(self.parameters(), self._clip)
+            self.optimizer.step()
+            if self._step % every == 0 or self._step == self._span.last - 1:
+                self._trace.append({"step": self._step, "loss": value})
+            self._step += 1
+
+    def trace(self) -> Sequence[Mapping[str, float]]:
+        """Training loss at about a hundred steps."""
+        return list(self._trace)
+
+    def recalibrate(self, n: int) -> None:
+        """Nothing: a learner whose model has batch norm overrides this."""
+
+    def snapshot(self) -> Snapshot:
+        """Model, optimizer, trace and step."""
+        return dense.take(self.model, self.optimizer, {"step": self._step, "trace": list(self._trace)})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of an equally constructed learner."""
+        dense.put(snapshot, self.model, self.optimizer)
+        self._step, self._trace = int(snapshot.meta["step"]), list(snapshot.meta["trace"])
+
+    def generator(self, *index: int) -> torch.Generator:
+        """The random numbers of an epoch's data order."""
+        return torch.Generator().manual_seed(self._streams.seed("data", *index))
+
+    @contextmanager
+    def _seeded(self, seed: int) -> Iterator[None]:
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+
+@dataclass(frozen=True)
+class BatchProbe:
+    """A fixed batch: `batch_loss` and `outputs` compute on it; see `suite.experiment.task.Probe`."""
+
+    model: nn.Module
+    batch_loss: Callable[[], Tensor]
+    outputs: Callable[[], Tensor]
+
+    def loss(self) -> Tensor:
+        """Mean training loss, in evaluation mode: no dropout, no statistics updated."""
+        with evaluating(self.model):
+            return self.batch_loss()
+
+    def flow(self) -> Tensor:
+        """Sum of the outputs."""
+        with evaluating(self.model):
+            return self.outputs().sum()
+
+
+class Order:
+    """The order of examples: each epoch a permutation of its own, cut into batches; a remainder is left out."""
+
+    def __init__(self, examples: int, batch: int, generator: Callable[[int], torch.Generator]) -> None:
+        if batch > examples:
+            raise UsageError(f"training.batch = {batch} exceeds the {examples} training examples: lower it")
+        self._examples, self._batch, self._generator = examples, batch, generator
+        self.epoch_steps = examples // batch
+        self._epoch: tuple[int, Tensor] | None = None
+
+    def rows(self, step: int) -> Tensor:
+        """Row numbers [batch] of the batch of a step."""
+        epoch, place = divmod(step, self.epoch_steps)
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = epoch, torch.randperm(self._examples, generator=self._generator(epoch))
+        return self._epoch[1][place * self._batch : (place + 1) * self._batch]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and every module's own mode again afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def optimizer(parameters: Iterable[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+    """The optimizer of a task: `name` and its own arguments; raises UsageError for a name or argument it has not."""
+    arguments = dict(settings)
+    name = arguments.pop("name", None)
+    if name not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {name!r}: one of {', '.join(OPTIMIZERS)}")
+    try:
+        return OPTIMIZERS[str(name)](parameters, **arguments)
+    except TypeError as error:
+        raise UsageError(f"optimizer {name} refuses {arguments}: {error}") from error

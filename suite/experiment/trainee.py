@@ -1,0 +1,150 @@
+"""What the core trains: one learner, or a cohort whose every slot is treated as one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from suite.experiment.plan import Cell
+from suite.experiment.registry import builder, cohort_builder
+from suite.experiment.task import Cohort, Diverged, Learner, Snapshot, Split
+from suite.tickets.mask import Mask
+
+Weights = dict[str, Tensor]
+Scores = Mapping[str, float]
+
+
+class Trainee(Protocol):
+    """One or more training runs in step; lists have one item a cell."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def step(self) -> int:
+        """Next step to be taken."""
+
+    def load(self, weights: Sequence[Weights | None]) -> None:
+        """Put other weights in the place of the initial ones; None leaves a cell's own."""
+
+    def mask(self, masks: Sequence[Mask]) -> Mask:
+        """The cells' masks as one mask of `model`."""
+
+    def weights(self) -> list[Weights]:
+        """Copies of all parameters and buffers."""
+
+    def advance(self, until: int) -> None:
+        """Train up to a step, exclusive."""
+
+    def diverged(self) -> list[bool]:
+        """Which cells have met a loss or weight that is not finite."""
+
+    def evaluate(self, split: Split) -> Sequence[Scores]:
+        """Scores on a split."""
+
+    def traces(self) -> Sequence[Sequence[Scores]]:
+        """Metrics seen in training."""
+
+    def snapshot(self) -> Snapshot:
+        """All that is needed to go on."""
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot."""
+
+
+def build(cell: Cell) -> Learner:
+    """The cell's learner at the first step of its span, with its initial weights; RunError when it cannot be built."""
+    return builder(cell.spec)(cell.spec, cell.streams, cell.span, cell.device)
+
+
+def trainee(cells: Sequence[Cell]) -> Trainee:
+    """One cell's learner, or the cohort of several."""
+    first = cells[0]
+    if first.cohort is None:
+        return _Alone(build(first))
+    streams = [cell.streams for cell in cells]
+    return _Together(cohort_builder(first.spec)(first.spec, streams, first.span, first.device), len(cells))
+
+
+class _Alone:
+    def __init__(self, learner: Learner) -> None:
+        self._learner, self.model, self.optimizer = learner, learner.model, learner.optimizer
+        self._diverged = False
+
+    @property
+    def step(self) -> int:
+        return self._learner.step
+
+    def load(self, weights: Sequence[Weights | None]) -> None:
+        if weights[0] is not None:
+            self.model.load_state_dict(weights[0])
+
+    def mask(self, masks: Sequence[Mask]) -> Mask:
+        return masks[0]
+
+    def weights(self) -> list[Weights]:
+        return [{name: value.detach().clone() for name, value in self.model.state_dict().items()}]
+
+    def advance(self, until: int) -> None:
+        try:
+            if not self._diverged:
+                self._learner.advance(until)
+        except Diverged:
+            self._diverged = True
+
+    def diverged(self) -> list[bool]:
+        return [self._diverged]
+
+    def evaluate(self, split: Split) -> Sequence[Scores]:
+        return [self._learner.evaluate(split)]
+
+    def traces(self) -> Sequence[Sequence[Scores]]:
+        return [self._learner.trace()]
+
+    def snapshot(self) -> Snapshot:
+        return self._learner.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._learner.restore(snapshot)
+
+
+class _Together:
+    def __init__(self, cohort: Cohort, slots: int) -> None:
+        self._cohort, self._slots, self.model, self.optimizer = cohort, slots, cohort.model, cohort.optimizer
+
+    @property
+    def step(self) -> int:
+        return self._cohort.step
+
+    def load(self, weights: Sequence[Weights | None]) -> None:
+        with torch.no_grad():
+            for name, stacked in self.model.state_dict().items():
+                for slot, own in enumerate(weights):
+                    if own is not None:
+                        stacked[slot].copy_(own[name])
+
+    def mask(self, masks: Sequence[Mask]) -> Mask:
+        return Mask({name: torch.stack([mask[name] for mask in masks]) for name in masks[0]})
+
+    def weights(self) -> list[Weights]:
+        state = self.model.state_dict()
+        return [{n: stacked[slot].detach().clone() for n, stacked in state.items()} for slot in range(self._slots)]
+
+    def advance(self, until: int) -> None:
+        self._cohort.advance(until)
+
+    def diverged(self) -> list[bool]:
+        return list(self._cohort.diverged())
+
+    def evaluate(self, split: Split) -> Sequence[Scores]:
+        return self._cohort.evaluate(split)
+
+    def traces(self) -> Sequence[Sequence[Scores]]:
+        return self._cohort.traces()
+
+    def snapshot(self) -> Snapshot:
+        return self._cohort.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._cohort.restore(snapshot)

@@ -1,0 +1,107 @@
+"""Tasks are found by name, read strictly, and refused in one line that names the remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from suite.experiment.registry import Registry, collections, load_plugin, method_changes, methods, read_task
+from suite.experiment.task import Method, UsageError
+from tests.experiment.toy import TOML
+
+BUILT_IN = ["nlp/kjv-lstm", "nlp/numbers-transformer", "rl/cartpole", "vision/mnist5k-lenet300"]
+
+
+def test_every_built_in_task_reads_at_every_scale_and_has_the_three_starters() -> None:
+    registry = Registry()
+    assert registry.ids == BUILT_IN
+    for task_id in BUILT_IN:
+        task = registry.find(task_id)
+        assert set(task.scales) == {"lite", "quick", "smoke"}
+        hashes = {task.at(scale).spec.hash for scale in task.scales}
+        assert len(hashes) == len(task.scales)
+
+
+def test_the_quickstart_asks_for_what_it_promises() -> None:
+    """Six or more densities down to .1 or below, three arms, two replicates."""
+    for file, scale in Registry().expand(["quickstart"], None):
+        task = file.at(scale)
+        assert scale == "quick"
+        assert task.options.levels + 1 >= 6
+        assert (1 - task.method.rate) ** task.options.levels <= 0.1
+        assert task.options.at is None or set(task.options.at) == set(range(1, task.options.levels + 1))
+        assert set(task.options.arms) >= {"winning", "reinit", "random"}
+        assert task.options.replicates == 2
+    assert collections()["quickstart"].tasks
+
+
+def test_an_unknown_task_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="nearest: vision/mnist5k-lenet300"):
+        Registry().find("vision/mnist-lenet")
+
+
+def test_every_named_method_is_a_valid_method() -> None:
+    assert set(methods()) == {"imp", "imp-no-rewind", "one-shot", "snip", "grasp", "synflow", "random"}
+    for name in methods():
+        assert Method(**method_changes(name)).name == name
+
+
+def test_the_hash_changes_with_every_number_and_not_with_words() -> None:
+    def spec_hash(text: str) -> str:
+        return read_task(text, "toy.toml").at("smoke").spec.hash
+
+    before = spec_hash(TOML)
+    assert spec_hash(TOML.replace("total_steps = 40", "total_steps = 41")) != before
+    assert spec_hash(TOML.replace("margin = 0.02", "margin = 0.03")) != before
+    assert spec_hash(TOML.replace("Points on a plane", "Dots")) == before
+    assert spec_hash(TOML.replace("flops_per_step = 1e3", "flops_per_step = 2e3")) == before
+
+
+def test_a_changed_task_says_so_in_its_version() -> None:
+    task = read_task(TOML, "toy.toml").at("smoke", {"training.total_steps": 41})
+    assert task.spec.version == "1.0.0+changed"
+    assert read_task(TOML, "toy.toml").at("smoke", {"rewind_step": 3}).spec.version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("prune_biases", "prune_bias", r"toy\.toml: field prune_biases is missing"),
+        ("total_steps = 40", "total_stepz = 40", r"total_steps is missing|total_stepz"),
+        ("rate = 0.4", "rat = 0.4", r"rat = 0\.4: .* nearest: rate"),
+        ("rate = 0.4", "rate = 1.5", r"rate = 1\.5: Input should be less than or equal to 1"),
+        ("levels = 2", "levels = -1", r"levels = -1"),
+        ('id = "toy/points"', 'id = "points"', r"id = 'points'"),
+        ('title = "Points on a plane"', 'title = "Points', r"toy\.toml is no TOML"),
+        ("[scales.smoke]", "[scale.smoke]", r"no \[scales\.<name>\] table"),
+    ],
+)
+def test_a_broken_task_file_is_refused_by_name_and_field(old: str, new: str, words: str) -> None:
+    assert old in TOML
+    with pytest.raises(UsageError, match=words):
+        read_task(TOML.replace(old, new), "toy.toml")
+
+
+def test_a_plugin_that_does_not_import_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nowhere_to_be_found")
+    with pytest.raises(UsageError, match=r"fails on import: ModuleNotFoundError: .*nowhere_to_be_found"):
+        load_plugin(broken)
+    with pytest.raises(UsageError, match="no plugin file"):
+        load_plugin(tmp_path / "missing.py")
+
+
+def test_an_edited_plugin_meets_no_stale_cells(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(f"TASK = {TOML!r}")
+    (first,) = load_plugin(plugin)
+    plugin.write_text(f"TASK = {TOML!r}\n# another version")
+    (second,) = load_plugin(plugin)
+    assert first.code != second.code
+    assert first.at("smoke").spec.hash == second.at("smoke").spec.hash
+
+
+def test_two_tasks_of_one_id_are_refused(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(f"TASKS = [{TOML!r}, {TOML!r}]")
+    with pytest.raises(UsageError, match="exists already"):
+        Registry([plugin])

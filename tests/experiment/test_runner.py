@@ -1,0 +1,247 @@
+"""Cells run once, whatever happens, and come out the same bit for bit."""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+import torch
+
+from suite.experiment import cell as cell_module
+from suite.experiment.executors import LocalExecutor
+from suite.experiment.executors.executor import Job
+from suite.experiment.runner import execute, make_plan
+from suite.experiment.store import Store
+from suite.experiment.task import Diverged, RunError
+from suite.tickets.select import survivors
+from tests.experiment import toy
+from tests.experiment.running import Quiet, results, run
+from tests.experiment.toy import task
+
+ALL_ARMS = ("winning", "reinit", "shuffled_layerwise", "random", "shuffled_mask")
+
+
+def test_densities_follow_the_rate_exactly_and_every_arm_has_them(tmp_path: Path) -> None:
+    plan, store, _ = run(task(levels=3, arms=ALL_ARMS), tmp_path)
+    size = 16 * 2 + 3 * 16
+    remaining = [size]
+    for _ in range(3):
+        remaining.append(survivors(remaining[-1], 0.4))
+    for (_, level, _), result in results(plan, store).items():
+        assert sum(layer.remaining for layer in result.layers.values()) == remaining[level]
+        assert result.density == remaining[level] / size
+
+
+def test_masks_of_a_ladder_are_nested_and_arms_permute_them(tmp_path: Path) -> None:
+    plan, store, _ = run(task(levels=2, replicates=1, arms=ALL_ARMS), tmp_path)
+    cells = {(c.arm, c.level): c for c in plan}
+    first, second = (store.mask(cells["winning", n].mask_key or "").mask for n in (1, 2))
+    assert first.intersect(second) == second
+    found = results(plan, store)
+    digests = {arm: found[arm, 2, 0].mask_digest for arm in ALL_ARMS}
+    assert digests["winning"] == digests["reinit"] == second.digest
+    assert digests["random"] == digests["shuffled_mask"] != second.digest
+    assert digests["shuffled_layerwise"] not in (digests["winning"], digests["random"])
+
+
+def test_the_same_run_twice_skips_every_cell(tmp_path: Path) -> None:
+    plan, _, first = run(task(), tmp_path)
+    _, _, second = run(task(), tmp_path)
+    assert (first.finished, first.skipped) == (len(plan.cells), 0)
+    assert (second.finished, second.skipped) == (0, len(plan.cells))
+
+
+def test_two_runs_come_out_the_same_bit_for_bit(tmp_path: Path) -> None:
+    plan, store, _ = run(task(changes={"model.dropout": 0.3, "rewind_step": 7}), tmp_path / "a")
+    _, other, _ = run(task(changes={"model.dropout": 0.3, "rewind_step": 7}), tmp_path / "b")
+    mine, theirs = results(plan, store), results(plan, other)
+    assert {p: r.weights_digest for p, r in mine.items()} == {p: r.weights_digest for p, r in theirs.items()}
+    assert len({r.weights_digest for r in mine.values()}) == len(mine)
+
+
+def test_the_winning_ticket_is_the_dense_weights_at_k_under_the_mask(tmp_path: Path) -> None:
+    """And its training goes on as the dense run's did: with a mask that keeps all, it is the dense run."""
+    plan, store, _ = run(task(changes={"rate": 0.0, "rewind_step": 7, "model.dropout": 0.3}, levels=1), tmp_path)
+    found = results(plan, store)
+    winning, dense = found["winning", 1, 0], found["dense", 0, 0]
+    assert (winning.first_step, winning.steps, dense.steps) == (7, 33, 40)
+    fresh_optimizer = winning.weights_digest != dense.weights_digest
+    assert fresh_optimizer  # Adam's moments start anew at k, so the runs part
+    assert found["reinit", 1, 0].weights_digest != dense.weights_digest
+
+
+def test_a_ticket_rewound_to_step_0_under_a_full_mask_repeats_the_dense_run(tmp_path: Path) -> None:
+    plan, store, _ = run(task(changes={"rate": 0.0, "model.dropout": 0.3}, levels=1), tmp_path)
+    found = results(plan, store)
+    assert found["winning", 1, 0].weights_digest == found["dense", 0, 0].weights_digest
+
+
+def test_rewound_weights_are_replayed_when_the_cache_is_gone(tmp_path: Path) -> None:
+    plan, store, _ = run(task(changes={"rewind_step": 7}), tmp_path / "a")
+    bare = Store.create(tmp_path / "b")
+    ladder = [c for c in plan if c.arm == "dense"]
+    bare.adopt(store, [c.key for c in ladder], [p.key for c in ladder for p in c.prunes])
+    assert not list((tmp_path / "b" / "cache").iterdir())
+    _, _, outcome = run(task(changes={"rewind_step": 7}), tmp_path / "b")
+    assert outcome.skipped == len(ladder)
+    assert {p: r.weights_digest for p, r in results(plan, bare).items()} == {
+        p: r.weights_digest for p, r in results(plan, store).items()
+    }
+
+
+def test_finished_cells_are_pruned_further_without_being_lost(tmp_path: Path) -> None:
+    """Another rate needs other masks of the same dense run, which is trained again to the same bits."""
+    run(task(), tmp_path)
+    for cached in (tmp_path / "cache").iterdir():
+        cached.unlink()
+    _, _, outcome = run(task(changes={"rate": 0.5}), tmp_path)
+    assert not outcome.failed
+    _, store, _ = run(task(changes={"rate": 0.5}), tmp_path / "fresh")
+    plan, again, _ = run(task(changes={"rate": 0.5}), tmp_path)
+    assert {p: r.weights_digest for p, r in results(plan, again).items()} == {
+        p: r.weights_digest for p, r in results(plan, store).items()
+    }
+
+
+def test_training_goes_on_from_a_snapshot_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"model.dropout": 0.3}
+    plan, store, _ = run(task(changes=changes, levels=1, replicates=1), tmp_path / "whole")
+    monkeypatch.setattr(cell_module, "SNAPSHOT_SECONDS", 0.0)
+
+    class Killed(Exception):
+        pass
+
+    def tell(steps: int, total: int) -> None:
+        if steps == 20:
+            raise Killed
+
+    other = Store.create(tmp_path / "killed")
+    for cell in plan:
+        with pytest.raises(Killed):
+            cell_module.run_cells((cell,), other, tell)
+        assert other.cell(cell.key) is None
+        seen: list[int] = []
+        cell_module.run_cells((cell,), other, lambda steps, total, seen=seen: seen.append(steps))
+        assert min(seen) > 18  # it did not start over
+    assert {p: r.weights_digest for p, r in results(plan, other).items()} == {
+        p: r.weights_digest for p, r in results(plan, store).items()
+    }
+    assert not [path for path in (tmp_path / "killed" / "cache").iterdir() if "partial" in path.name]
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "signed-magnitude", "random", "snip", "grasp", "synflow"])
+def test_one_shot_criteria_give_masks_of_the_exact_counts(criterion: str, tmp_path: Path) -> None:
+    changes = {"criterion": criterion, "schedule": "one-shot", "score_at": "start", "rounds": 3}
+    plan, store, outcome = run(task(changes=changes, replicates=1), tmp_path)
+    assert not outcome.failed
+    found = results(plan, store)
+    assert sum(layer.remaining for layer in found["winning", 2, 0].layers.values()) == survivors(
+        survivors(80, 0.4), 0.4
+    )
+
+
+def test_pruning_leaves_the_dense_run_what_it_was(tmp_path: Path) -> None:
+    """Scores at the start, many rounds and densities: none of it may touch the run that is pruned."""
+    plan, store, _ = run(task(replicates=1), tmp_path / "imp")
+    changes = {"criterion": "synflow", "schedule": "one-shot", "score_at": "start", "rounds": 5}
+    other_plan, other, _ = run(task(changes=changes, replicates=1), tmp_path / "synflow")
+    dense, others = results(plan, store)["dense", 0, 0], results(other_plan, other)["dense", 0, 0]
+    assert dense.weights_digest == others.weights_digest
+
+
+def test_a_cohort_trains_what_its_cells_train_alone(tmp_path: Path) -> None:
+    plan, store, _ = run(task(levels=2, changes={"rewind_step": 7}), tmp_path / "single")
+    grouped, together, outcome = run(task(levels=2, changes={"rewind_step": 7}, exec="cohort"), tmp_path / "cohort")
+    assert not outcome.failed
+    alone, joint = results(plan, store), results(grouped, together)
+    assert alone.keys() == joint.keys()
+    for place, result in alone.items():
+        assert joint[place].mask_digest == result.mask_digest
+        assert joint[place].test["accuracy"] == pytest.approx(result.test["accuracy"], abs=0.04)
+        assert joint[place].provenance.execution == "cohort"
+
+
+def test_a_diverged_run_is_recorded_and_blocks_only_its_descendants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = toy.ToyLearner.loss
+
+    def loss(self: toy.ToyLearner, step: int) -> torch.Tensor:
+        lost = self._streams.replicate == 1 and step == 5 and bool((self.model[0].weight == 0).any())
+        return original(self, step) * (float("nan") if lost else 1.0)
+
+    monkeypatch.setattr(toy.ToyLearner, "loss", loss)
+    plan, store, outcome = run(task(arms=("winning",)), tmp_path)
+    found = {(c.arm, c.level, c.replicate): store.cell(c.key) for c in plan}
+    lost = found["winning", 1, 1]
+    assert lost is not None
+    assert lost.diverged
+    assert lost.value is None
+    assert found["winning", 2, 1] is None
+    assert found["winning", 2, 0] is not None
+    assert not outcome.failed
+    assert "diverged" in next(iter(outcome.blocked.values()))
+
+
+def test_a_cell_that_fails_takes_only_its_descendants_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = toy.ToyLearner.evaluate
+
+    def evaluate(self: toy.ToyLearner, split: str) -> object:
+        if self._streams.replicate == 1:
+            raise RunError("no evaluation today")
+        return original(self, split)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(toy.ToyLearner, "evaluate", evaluate)
+    plan, _store, outcome = run(task(), tmp_path)
+    assert list(outcome.failed.values()) == ["toy/points dense replicate 1: no evaluation today"]
+    assert outcome.finished == len(plan.cells) // 2
+    assert len(outcome.blocked) == len(plan.cells) // 2 - 1
+
+
+class KillingExecutor(LocalExecutor):
+    """Gives one cell a plugin that kills the process it is loaded in."""
+
+    def __init__(self, place: tuple[str, int, int]) -> None:
+        super().__init__(jobs=1)
+        self._place = place
+
+    def submit(self, job: Job, slot: int) -> Future[None]:
+        cell = job.cells[0]
+        if (cell.arm, cell.level, cell.replicate) == self._place:
+            job = Job(job.cells, job.store, (Path(__file__).parent / "suicide.py",))
+        return super().submit(job, slot)
+
+
+def test_a_worker_that_dies_is_reported_with_its_cell_and_the_rest_goes_on(tmp_path: Path) -> None:
+    plan = make_plan(task(levels=1))
+    store = Store.create(tmp_path)
+    reporter = Quiet()
+    outcome = execute([plan], store, KillingExecutor(("random", 1, 0)), reporter)
+    assert list(outcome.failed.values()) == [
+        "toy/points imp random level 1 replicate 0: its process ended with SIGKILL (out of memory?)"
+    ]
+    assert outcome.finished == len(plan.cells) - 1
+
+
+def test_a_corrupted_cell_stops_the_run_before_anything_is_trained(tmp_path: Path) -> None:
+    plan, _store, _ = run(task(), tmp_path)
+    path = tmp_path / "cells" / f"{plan.cells[3].key}.json"
+    path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 1.', 1))
+    with pytest.raises(RunError, match=r"is corrupted .* delete it and run again"):
+        run(task(), tmp_path)
+    path.unlink()
+    _, _, outcome = run(task(), tmp_path)
+    assert outcome.finished == 1
+
+
+def test_one_runner_at_a_time(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    with store.lock(), pytest.raises(RunError, match="another run is at work"), Store(tmp_path).lock():
+        pass
+
+
+def test_diverged_is_raised_and_not_swallowed() -> None:
+    learner = toy.ToyLearner(task().spec, make_plan(task()).cells[0].streams, make_plan(task()).cells[0].span, "cpu")
+    with torch.no_grad():
+        next(iter(learner.parameters())).fill_(float("nan"))
+    with pytest.raises(Diverged):
+        learner.advance(1)
