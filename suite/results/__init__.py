@@ -1,0 +1,1 @@
+"""What is said about finished cells: curves, statistics, plots and the report."""

@@ -1,0 +1,158 @@
+"""Curves: metric against density, one per arm, with every replicate's value."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.experiment.result import CellResult
+from suite.experiment.task import Method, TaskSpec
+from suite.results.bootstrap import Statistic
+from suite.results.stats import Interval, estimate
+from suite.results.view import TaskView
+
+Place = tuple[str, int, int]
+"""(arm, level, replicate)."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm at one density: values in the order of the replicates, None where there is none.
+
+    Mean, SD and interval are those of the finished replicates only; `missing` and `diverged` name the others, and a
+    verdict at a point with a diverged replicate is undecided. `centre` is what the interval is of: the mean, or from
+    ten finished replicates in RL the interquartile mean (`statistic`).
+    """
+
+    level: int
+    density: float
+    values: tuple[float | None, ...]
+    mean: float | None
+    sd: float | None
+    ci95: Interval | None
+    centre: float | None
+    statistic: Statistic
+    missing: tuple[int, ...]
+    diverged: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TaskCurves:
+    """The curves of one task and method; each arm's first point is level 0, the dense network."""
+
+    spec: TaskSpec
+    method: Method
+    replicates: tuple[int, ...]
+    dense: Point
+    arms: Mapping[str, tuple[Point, ...]]
+
+    @property
+    def missing(self) -> tuple[Place, ...]:
+        """Cells expected and not there (yet)."""
+        return self._places(lambda point: point.missing)
+
+    @property
+    def diverged(self) -> tuple[Place, ...]:
+        """Cells that met a loss or weight that is not finite."""
+        return self._places(lambda point: point.diverged)
+
+    def point(self, arm: str, level: int) -> Point | None:
+        """The point of an arm at a level; None where none was asked for."""
+        return next((point for point in self.arms.get(arm, ()) if point.level == level), None)
+
+    def value(self, arm: str, level: int, replicate: int) -> float | None:
+        """One replicate's value; `dense` names level 0."""
+        point = self.dense if arm == "dense" else self.point(arm, level)
+        return None if point is None else point.values[self.replicates.index(replicate)]
+
+    def _places(self, of: Callable[[Point], tuple[int, ...]]) -> tuple[Place, ...]:
+        points = [("dense", self.dense)] + [(arm, p) for arm, ps in self.arms.items() for p in ps if p.level > 0]
+        return tuple((arm, point.level, replicate) for arm, point in points for replicate in of(point))
+
+
+def curves_of(view: TaskView) -> TaskCurves:
+    """`curves` of a task in a run."""
+    return curves(
+        view.spec, view.method, view.cells, view.arms, replicates=view.replicates, levels=view.levels, at=view.at
+    )
+
+
+def curves(
+    spec: TaskSpec,
+    method: Method,
+    cells: Iterable[CellResult],
+    arms: Sequence[str],
+    *,
+    replicates: Sequence[int],
+    levels: int,
+    at: Sequence[int] | None = None,
+) -> TaskCurves:
+    """One curve per arm from the cells that are there.
+
+    Expected are `replicates` at level 0, of the iterative method's winning arm at levels 1 to `levels`, and of every
+    other arm at the levels in `at` (None: all). An expected cell that is not there is missing; a cell that is there is
+    shown even if its arm or level was not asked for. A level without any cell stands at its nominal density,
+    (1 - rate)^level. Raises ValueError for a cell of another task or of an unknown replicate, and for two cells that
+    claim one place.
+    """
+    wanted = tuple(replicates)
+    found = _by_place(spec, cells, wanted)
+    names = tuple(dict.fromkeys([*arms, *(arm for arm, _, _ in found)]))
+    names = tuple(name for name in names if name != "dense")
+
+    def point(arm: str, level: int, expected: bool) -> Point:
+        there = {r: cell for r in wanted if (cell := found.get((arm, level, r))) is not None}
+        density = next((cell.density for cell in there.values()), _density(method, found, level))
+        must = wanted if expected else ()
+        return _point((level, density), there, expected=must, all_=wanted, rl=spec.domain == "rl")
+
+    dense = point("dense", 0, True)
+    drawn: dict[str, tuple[Point, ...]] = {}
+    for arm in names:
+        whole = at is None or (arm == "winning" and method.schedule == "iterative")
+        asked = {level for level in range(1, levels + 1) if whole or level in (at or ())}
+        there = {level for name, level, _ in found if name == arm}
+        drawn[arm] = (dense, *(point(arm, level, level in asked) for level in sorted(asked | there)))
+    return TaskCurves(spec, method, wanted, dense, drawn)
+
+
+def _point(
+    at: tuple[int, float],
+    there: Mapping[int, CellResult],
+    *,
+    expected: tuple[int, ...],
+    all_: tuple[int, ...],
+    rl: bool,
+) -> Point:
+    values = tuple(there[r].value if r in there else None for r in all_)
+    e = estimate([value for value in values if value is not None], "iqm" if rl else "mean")
+    return Point(
+        level=at[0],
+        density=at[1],
+        values=values,
+        mean=e.mean,
+        sd=e.sd,
+        ci95=e.interval,
+        centre=e.centre,
+        statistic=e.statistic,
+        missing=tuple(r for r in expected if r not in there),
+        diverged=tuple(r for r in all_ if r in there and there[r].diverged),
+    )
+
+
+def _density(method: Method, found: Mapping[Place, CellResult], level: int) -> float:
+    """Density of a level from another arm's cell, all arms of a level being equally dense; else the nominal one."""
+    others = (cell.density for (_, at, _), cell in found.items() if at == level)
+    return next(others, float((1 - method.rate) ** level))
+
+
+def _by_place(spec: TaskSpec, cells: Iterable[CellResult], replicates: tuple[int, ...]) -> dict[Place, CellResult]:
+    found: dict[Place, CellResult] = {}
+    for cell in cells:
+        place = (cell.arm, cell.level, cell.replicate)
+        if cell.task_hash != spec.hash:
+            raise ValueError(f"cell {cell.key[:12]} is of {cell.task} {cell.task_version}, not of this {spec.id}")
+        if cell.replicate not in replicates:
+            raise ValueError(f"cell {cell.key[:12]} is of replicate {cell.replicate}, not one of {replicates}")
+        if place in found and found[place].key != cell.key:
+            raise ValueError(f"cells {found[place].key[:12]} and {cell.key[:12]} are both {place}")
+        found[place] = cell
+    return found

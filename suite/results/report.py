@@ -1,0 +1,271 @@
+"""The report of a run: one self-contained HTML page with its plots beside it, and the same as JSON."""
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from suite.experiment.result import CellResult
+from suite.results import words
+from suite.results.curve import Place, Point, TaskCurves, curves_of
+from suite.results.judge import judge
+from suite.results.plots import curve_figure, layer_figure, trace_figure, trace_keys
+from suite.results.theme import css_colours, inline, png, style, svg
+from suite.results.view import RunView, TaskView
+
+
+def write_report(run: RunView, folder: Path) -> Path:
+    """Write `report.html`, and each task's figures as PNG and SVG beside it; returns the page's path.
+
+    `folder` is made if need be. Every file is replaced whole, so that a reader never sees half a page. Raises OSError
+    when the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    slugs = _slugs(run)
+    sections = [_section(view, slug, folder) for view, slug in zip(run.tasks, slugs, strict=True)]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("suite.results"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(words=words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True))
+    arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
+    page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms)
+    return _write(folder / "report.html", page.encode())
+
+
+def as_json(run: RunView) -> dict[str, Any]:
+    """What `lottery report RUN --json` prints: finite numbers or null, and no more than the report says."""
+    return {"schema": 1, "tasks": [_task_json(view) for view in run.tasks]}
+
+
+def _task_json(view: TaskView) -> dict[str, Any]:
+    judgement = judge(curves_of(view))
+    curves, spec = judgement.curves, view.spec
+    arms = curves.arms or {"dense": (curves.dense,)}
+    found: dict[str, Any] = _jsonable(
+        {
+            "task": spec.id,
+            "version": spec.version,
+            "hash": spec.hash,
+            "scale": spec.scale,
+            "method": {**view.method.model_dump(mode="json"), "hash": view.method.hash},
+            "metric": spec.metric.model_dump(mode="json"),
+            "replicates": view.replicates,
+            "arms": {arm: [_point_json(point) for point in points] for arm, points in arms.items()},
+            "verdicts": [
+                {
+                    "comparison": f"winning - {v.against}",
+                    "against": v.against,
+                    "level": v.level,
+                    "density": v.density,
+                    "n": v.n,
+                    "difference": v.difference,
+                    "ci95": v.ci95,
+                    "p": v.p,
+                    "p_adjusted": v.p_adjusted,
+                    "verdict": v.verdict,
+                    "reason": v.reason,
+                    "replicates_needed": v.replicates_needed,
+                }
+                for v in judgement.verdicts
+            ],
+            "critical_density": judgement.critical_density,
+            "area": {
+                arm: {"values": a.values, "mean": a.estimate.mean, "sd": a.estimate.sd, "ci95": a.estimate.interval}
+                for arm, a in judgement.area.items()
+            },
+            "missing": [_place_json(place) for place in curves.missing],
+            "diverged": [_place_json(place) for place in curves.diverged],
+            "notes": [{"label": label, "value": value} for label, value in view.notes],
+        }
+    )
+    return found
+
+
+def _point_json(point: Point) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "level": point.level,
+        "density": point.density,
+        "values": point.values,
+        "mean": point.mean,
+        "sd": point.sd,
+        "ci95": point.ci95,
+    }
+    # Only where the interval is not the mean's: RL from ten replicates.
+    return row | {"iqm": point.centre} if point.statistic == "iqm" else row
+
+
+def _place_json(place: Place) -> dict[str, Any]:
+    return dict(zip(("arm", "level", "replicate"), place, strict=True))
+
+
+def _jsonable(value: Any) -> Any:
+    """Lists for tuples, null for a number that overflowed."""
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
+    """Everything the template shows of one task; writes its figures."""
+    curves = curves_of(view)
+    judgement = judge(curves)
+    ladder = _ladder(view)
+
+    def shown(figure: Figure, name: str, title: str, description: str) -> Markup:
+        text = svg(figure)
+        _write(folder / f"{name}.svg", text.encode())
+        _write(folder / f"{name}.png", png(figure))
+        return Markup(inline(text, name, title, description))
+
+    metric = curves.spec.metric.name
+    against = list(dict.fromkeys(verdict.against for verdict in judgement.verdicts))
+    findings = [words.finding(judgement, arm) for arm in against]
+    keys = trace_keys(view.cells, metric)
+    panels = [arm for arm in curves.arms if any(cell.arm == arm for cell in view.cells)] or ["dense"]
+    traced = {key: [cell for cell in view.cells if any(key in entry for entry in cell.trace)] for key in keys}
+    return {
+        "view": view,
+        "spec": view.spec,
+        "slug": slug,
+        "curves": curves,
+        "judgement": judgement,
+        "progress": _progress(curves, view),
+        "headline": words.headline(judgement),
+        "findings": findings,
+        "against": against,
+        "picture": shown(
+            curve_figure(curves),
+            slug,
+            f"{view.spec.title}: {metric} against density",
+            " ".join([words.headline(judgement), *findings, "The tables below give every number."]),
+        ),
+        "layers": None
+        if len(ladder) < 2
+        else shown(
+            layer_figure([(cell.level, cell.density, cell.layers) for cell in ladder]),
+            f"{slug}-layers",
+            f"{view.spec.title}: density of every layer at every level",
+            f"Heat map of the winning ticket of replicate {ladder[0].replicate}; the table below gives every number.",
+        ),
+        "ladder": ladder,
+        "traces": [
+            (
+                key,
+                shown(
+                    trace_figure(traced[key], panels, key),
+                    f"{slug}-trace-{i}",
+                    f"{view.spec.title}: {key} in training",
+                    f"One panel for each of {', '.join(panels)}; lines coloured by density, one per replicate.",
+                ),
+            )
+            for i, key in enumerate(keys)
+        ],
+        "cost": _cost(view.cells),
+        "provenance": _provenance(view),
+    }
+
+
+def _ladder(view: TaskView) -> list[CellResult]:
+    """Dense and winning cells, level by level, of the replicate that got furthest: its masks are shown per layer."""
+    chains = [
+        sorted(
+            (c for c in view.cells if c.replicate == r and c.arm in ("dense", "winning") and c.layers),
+            key=lambda c: c.level,
+        )
+        for r in view.replicates
+    ]
+    chain = max(chains, key=len, default=[])
+    return [cell for cell in chain if cell.layers.keys() == chain[0].layers.keys()]
+
+
+def _cost(cells: Iterable[CellResult]) -> list[dict[str, Any]]:
+    """Per arm and in total: cells, seconds, FLOPs, and the largest memory of a cell."""
+    groups: dict[str, list[CellResult]] = {}
+    for cell in cells:
+        groups.setdefault(cell.arm, []).append(cell)
+    groups = dict(sorted(groups.items(), key=lambda item: item[0] != "dense"))
+    groups["all"] = [cell for group in groups.values() for cell in group]
+    return [
+        {
+            "arm": arm,
+            "cells": len(group),
+            "wall": sum(cell.spent.wall_seconds for cell in group),
+            "cpu": sum(cell.spent.cpu_seconds for cell in group),
+            "dense": sum(cell.spent.flops_dense for cell in group),
+            "sparse": sum(cell.spent.flops_sparse for cell in group),
+            "memory": max((cell.spent.peak_memory for cell in group), default=0),
+        }
+        for arm, group in groups.items()
+    ]
+
+
+def _provenance(view: TaskView) -> list[tuple[str, str]]:
+    """(label, value) pairs; where cells differ, every value is given."""
+
+    def every(of: Callable[[CellResult], object]) -> str:
+        return "; ".join(dict.fromkeys(str(of(cell)) for cell in view.cells)) or words.NOTHING
+
+    def revision(cell: CellResult) -> str:
+        source = cell.provenance
+        return f"{source.git_revision or 'not from a git checkout'}{' + uncommitted changes' if source.dirty else ''}"
+
+    def listed(pairs: dict[str, Any]) -> str:
+        return ", ".join(f"{key} {value}" for key, value in pairs.items())
+
+    dates = sorted(cell.provenance.date for cell in view.cells)
+    return [
+        ("task", f"{view.spec.id} {view.spec.version}, scale {view.spec.scale}"),
+        ("task hash", view.spec.hash),
+        ("method", f"{view.method.name}: {listed(view.method.model_dump(mode='json', exclude={'name'}))}"),
+        ("method hash", view.method.hash),
+        ("suite", every(lambda cell: cell.provenance.suite_version)),
+        ("git revision", every(revision)),
+        ("data", f"{view.spec.data.name}, SHA-256 {every(lambda cell: cell.provenance.data_fingerprint)}"),
+        ("versions", every(lambda cell: listed(cell.provenance.versions))),
+        ("hardware", every(lambda cell: listed(cell.provenance.hardware))),
+        ("device", every(lambda cell: f"{cell.provenance.device}, {words.count(cell.provenance.threads, 'thread')}")),
+        ("execution", every(lambda cell: cell.provenance.execution)),
+        ("dates", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else words.NOTHING),
+    ]
+
+
+def _slugs(run: RunView) -> list[str]:
+    """A file name per task, which is also the prefix of its ids; a task that comes twice is numbered."""
+    seen: dict[str, int] = {}
+    slugs = []
+    for view in run.tasks:
+        slug = view.spec.id.replace("/", "-")
+        seen[slug] = seen.get(slug, 0) + 1
+        slugs.append(slug if seen[slug] == 1 else f"{slug}-{seen[slug]}")
+    return slugs
+
+
+def _write(path: Path, content: bytes) -> Path:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _progress(curves: TaskCurves, view: TaskView) -> str:
+    """`12 of 14 cells finished, 1 diverged`."""
+    tail = f", {len(curves.diverged)} diverged" if curves.diverged else ""
+    return f"{len(view.cells)} of {words.count(view.expected, 'cell')} finished{tail}"

@@ -1,0 +1,157 @@
+"""Numbers and findings in plain words, for the report and the terminal."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from suite.experiment.task import Metric
+from suite.results.curve import Place
+from suite.results.judge import Judgement, Verdict
+from suite.results.stats import Interval, Outcome
+
+GLOSSARY: Final[dict[str, str]] = {
+    "dense": "The whole network, nothing pruned (level 0). Trained once per replicate; every arm's first point.",
+    "winning": "The winning ticket: the mask found by pruning, and the surviving weights put back to the values they "
+    "had at the rewind step, then trained again.",
+    "reinit": "The same mask, all weights drawn anew. Shows what the mask is worth without the rewound weights.",
+    "shuffled_layerwise": "The mask shuffled inside each layer, weights drawn anew. Shows what the number of survivors "
+    "per layer is worth.",
+    "random": "The mask shuffled over all layers together, weights drawn anew: a random ticket of the same density.",
+    "shuffled_mask": "The rewound weights under a mask shuffled over all layers. Shows what the weights are worth "
+    "without the mask.",
+}
+NOTHING: Final = "–"
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Four significant digits."""
+    if value is None:
+        return NOTHING
+    text = f"{value:+.4g}" if signed else f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def percent(density: float | None) -> str:
+    """A density in percent, three significant digits."""
+    if density is None:
+        return NOTHING
+    value = density * 100
+    return f"{value:.3g} %" if value < 99.95 else "100 %"
+
+
+def interval(bounds: Interval | None, signed: bool = False) -> str:
+    """Two bounds in brackets."""
+    return NOTHING if bounds is None else f"[{number(bounds[0], signed)}, {number(bounds[1], signed)}]"
+
+
+def probability(p: float | None) -> str:
+    """A p-value, three decimals."""
+    if p is None:
+        return NOTHING
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def scale(value: float | None, units: Sequence[str], step: float = 1000.0) -> str:
+    """A magnitude with the unit that suits it: `scale(2.5e9, ("", "k", "M", "G"))` is `2.5 G`."""
+    if value is None:
+        return NOTHING
+    for unit in units[:-1]:
+        if abs(value) < step:
+            return f"{value:.3g} {unit}".strip()
+        value /= step
+    return f"{value:.3g} {units[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as s, min or h."""
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def unit(metric: Metric) -> str:
+    """Metric name with its unit and direction."""
+    arrow = "higher is better" if metric.higher_is_better else "lower is better"
+    return f"{metric.name} ({metric.unit}, {arrow})" if metric.unit else f"{metric.name} ({arrow})"
+
+
+def count(n: int, noun: str) -> str:
+    """`1 replicate`, `3 replicates`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def where(verdicts: Sequence[Verdict], wanted: Outcome) -> str:
+    """The densities with an outcome, neighbours joined: `80 % to 51.2 %, 10.7 %`; empty when there is none."""
+    runs: list[list[Verdict]] = []
+    gap = True
+    for verdict in verdicts:
+        if verdict.verdict == wanted:
+            if gap:
+                runs.append([])
+            runs[-1].append(verdict)
+        gap = verdict.verdict != wanted
+    return ", ".join(
+        percent(run[0].density) if len(run) == 1 else f"{percent(run[0].density)} to {percent(run[-1].density)}"
+        for run in runs
+    )
+
+
+def finding(judgement: Judgement, against: str) -> str:
+    """One sentence on a comparison: at how many densities the winning ticket won, tied, lost, or stays undecided."""
+    verdicts = judgement.against(against)
+    name = "the dense network" if against == "dense" else against
+    if not verdicts:
+        return f"Not compared with {name}."
+    verbs: dict[Outcome, str] = {"wins": "beats", "ties": "ties with", "loses": "loses to"}
+    parts = [f"{verb} {name} at {where(verdicts, o)}" for o, verb in verbs.items() if where(verdicts, o)]
+    open_ = sum(verdict.verdict == "undecided" for verdict in verdicts)
+    total = count(len(verdicts), "density").replace("densitys", "densities")
+    if not parts:
+        return f"Against {name}, all {total} are undecided{_needed(verdicts)}."
+    tail = f"; {open_} of {total} undecided{_needed(verdicts)}" if open_ else ""
+    return f"The winning ticket {', '.join(parts)}{tail}."
+
+
+def headline(judgement: Judgement) -> str:
+    """One sentence on the dense network and the critical density."""
+    spec, dense = judgement.curves.spec, judgement.curves.dense
+    finished = sum(value is not None for value in dense.values)
+    if dense.mean is None:
+        return "No dense run is finished yet."
+    start = f"Dense {spec.metric.name}: {number(dense.mean)} (mean of {count(finished, 'replicate')})."
+    verdicts = judgement.against("dense")
+    margin = number(spec.metric.margin)
+    if not verdicts:
+        return start
+    if all(verdict.ci95 is None for verdict in verdicts):
+        return f"{start} Without a second replicate there is no interval and no critical density."
+    if judgement.critical_density is None:
+        return f"{start} At no density is the winning ticket shown to stay within {margin} of dense."
+    return (
+        f"{start} The winning ticket stays within {margin} of dense, or better, down to a density of "
+        f"{percent(judgement.critical_density)} (critical density)."
+    )
+
+
+def places(missing: Sequence[Place]) -> str:
+    """How many cells of each arm: `winning 2, reinit 4`."""
+    arms = [arm for arm, _, _ in missing]
+    return ", ".join(f"{arm} {arms.count(arm)}" for arm in dict.fromkeys(arms))
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """Short form of a comparison: where it wins, and how many densities tie, lose or are undecided."""
+    if not verdicts:
+        return NOTHING
+    counts = {name: sum(v.verdict == name for v in verdicts) for name in ("ties", "loses", "undecided")}
+    rest = [f"{name} {n}" for name, n in counts.items() if n]
+    return "; ".join([where(verdicts, "wins") or "none", *rest])
+
+
+def _needed(verdicts: Sequence[Verdict]) -> str:
+    if all(verdict.n < 2 for verdict in verdicts):
+        return ": one replicate has no interval" if any(verdict.n for verdict in verdicts) else ": nothing finished yet"
+    needed = [verdict.replicates_needed for verdict in verdicts if verdict.replicates_needed is not None]
+    if not needed:
+        return ""
+    least, most = min(needed), max(needed)
+    return f" (about {least if least == most else f'{least} to {most}'} replicates would decide)"

@@ -1,0 +1,244 @@
+"""The page is whole, says everything, and runs nothing it was not meant to run."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from synthetic_cells import papers, spec, view
+
+from suite.experiment.task import Method
+from suite.results.report import as_json, write_report
+from suite.results.view import RunView, TaskView
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Ids, headings, open tags and visible text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.refs: list[str] = []
+        self.headings: list[int] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.regions: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        self.refs += [str(v)[1:] for k, v in attrs if k in ("href", "xlink:href") and str(v).startswith("#")]
+        self.refs += str(found.get("aria-labelledby") or "").split()
+        self.refs += [ref for _, v in attrs for ref in re.findall(r"url\(#([^)]+)\)", str(v))]
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if found.get("class") == "scroll":
+            self.regions.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def run_of(*tasks: TaskView, command: str = "lottery run vision/toy --replicates 3") -> RunView:
+    return RunView("a run", command, tasks)
+
+
+def hard(arm: str, level: int, replicate: int) -> float | None:
+    """A run with everything that can be missing: one diverged."""
+    return None if (arm, level, replicate) == ("random", 4, 1) else papers(arm, level, replicate)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of two tasks of one id, with a diverged cell, a missing one and hostile text."""
+    path = tmp_path_factory.mktemp("report")
+    hostile = spec(title="<script>alert('x')</script> & $x$", about="<img src=x onerror=alert(1)>")
+    tasks = (
+        view(hard, hostile, skip=[("reinit", 3, 2)], notes=(("baseline <b>", "0.9 <i>"),)),
+        view(papers, spec(metric={"margin": 0.0}), replicates=(0,), levels=1, method=Method(rate=0.5)),
+    )
+    command = 'lottery run vision/toy --plugin "a<b>.py"'
+    assert write_report(run_of(*tasks, command=command), path / "deep" / "er") == path / "deep" / "er" / "report.html"
+    return path / "deep" / "er"
+
+
+@pytest.fixture(scope="module")
+def text(folder: Path) -> str:
+    return (folder / "report.html").read_text()
+
+
+def test_every_tag_is_closed_and_every_id_is_its_own(text: str) -> None:
+    page = Page(text)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.refs) <= set(page.ids)
+    assert any(ref.startswith("vision-toy-2") for ref in page.refs)
+
+
+def test_text_of_a_task_is_shown_as_text(text: str) -> None:
+    page = Page(text)
+    assert page.tags.count("script") == 1  # the page's own
+    assert "img" not in page.tags
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; $x$" in text
+    assert "baseline &lt;b&gt;" in text
+    assert "a&lt;b&gt;.py" in text
+
+
+def test_the_page_asks_the_network_for_nothing(text: str) -> None:
+    addresses = set(re.findall(r"https?://[^\s\"'<)]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # namespaces
+    assert not re.search(r"@import|<link|\bsrc=", text.replace("&lt;img src=x", ""))
+
+
+def test_headings_are_in_order_and_pictures_speak(text: str) -> None:
+    page = Page(text)
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+    pictures = re.findall(r"<svg[^>]*>.{0,40}", text)
+    assert pictures
+    assert all('role="img"' in picture and "<title" in picture for picture in pictures)
+
+
+def test_tables_scroll_in_a_box_of_their_own_that_the_keyboard_reaches(text: str) -> None:
+    page = Page(text)
+    assert len(page.regions) == page.tags.count("table")
+    assert all(region["tabindex"] == "0" and region["aria-label"] for region in page.regions)
+    assert re.search(r"\.scroll \{ overflow-x: auto", text)
+
+
+def test_dark_mode_is_for_screens_only_and_recolours_the_figures(text: str) -> None:
+    dark = re.search(r"@media screen and \(prefers-color-scheme: dark\)(.*?)\} \}", text, re.DOTALL)
+    assert dark
+    assert "--c0072b2: #56b4e9" in dark.group(1)
+    assert "var(--c0072b2)" in text
+    assert "#0072b2" not in "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+
+
+def test_nothing_is_hidden(text: str) -> None:
+    assert "random level 4 replicate 1" in text
+    assert "<td>diverged</td>" in text
+    assert "<td>missing</td>" in text
+    assert "reinit 1" in text
+    assert "38 of 39 cells finished, 1 diverged" in text
+    assert f"{papers('reinit', 2, 1):.4g}" in text
+    assert "no interval" in text
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["c0ffee", "ab" * 32, "Toy CPU", "torch 2.13", "peak memory", "3 MiB", "winning-3-2", "The whole network",
+     "fc2.weight", "loss as seen in training", "critical density", spec().hash],
+)  # fmt: skip
+def test_cost_provenance_layers_traces_and_glossary_are_there(text: str, wanted: str) -> None:
+    assert wanted in text
+
+
+def test_figures_lie_beside_the_page_under_the_tasks_name(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert {"vision-toy.png", "vision-toy.svg", "vision-toy-2.png", "vision-toy-layers.svg"} <= names
+    assert not [name for name in names if name.startswith(".")]
+    assert (folder / "vision-toy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    run = run_of(view(hard))
+    one, two = (write_report(run, tmp_path / name).parent for name in "ab")
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in two.iterdir())
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("levels", [0, 1])
+def test_a_run_that_has_just_begun_is_reported(tmp_path: Path, levels: int) -> None:
+    none = view(papers, levels=levels, skip=[(a, n, r) for a in ("dense", "winning", "reinit", "random")
+                                             for n in range(2) for r in range(3)])  # fmt: skip
+    text = write_report(run_of(none), tmp_path).read_text()
+    assert "No dense run is finished yet" in text
+    json.dumps(as_json(run_of(none)), allow_nan=False)
+
+
+def test_a_failed_write_leaves_the_old_page_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = write_report(run_of(view(papers, levels=1)), tmp_path)
+    before, names = page.read_bytes(), sorted(tmp_path.iterdir())
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(run_of(view(papers, levels=2)), tmp_path)
+    assert page.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == names
+
+
+def test_json_has_exactly_the_promised_keys() -> None:
+    found = as_json(run_of(view(papers)))
+    assert found["schema"] == 1
+    (task,) = found["tasks"]
+    assert set(task) == {
+        "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "verdicts", "critical_density",
+        "area", "missing", "diverged", "notes",
+    }  # fmt: skip
+    assert (task["task"], task["version"], task["hash"]) == ("vision/toy", "1.0.0", spec().hash)
+    assert set(task["arms"]) == {"winning", "reinit", "random"}
+    point = task["arms"]["winning"][2]
+    assert set(point) == {"level", "density", "values", "mean", "sd", "ci95"}
+    assert point["values"] == [papers("winning", 2, r) for r in range(3)]
+    assert point["mean"] == pytest.approx(sum(point["values"]) / 3)
+    assert [v["level"] for v in task["verdicts"] if v["against"] == "dense"] == [1, 2, 3, 4]
+    assert {v["comparison"] for v in task["verdicts"]} == {
+        "winning - reinit", "winning - random", "winning - dense",
+    }  # fmt: skip
+
+
+def test_json_names_what_is_not_there() -> None:
+    (task,) = as_json(run_of(view(hard, skip=[("reinit", 3, 2)], notes=(("trigram", "4.2"),))))["tasks"]
+    assert task["missing"] == [{"arm": "reinit", "level": 3, "replicate": 2}]
+    assert task["diverged"] == [{"arm": "random", "level": 4, "replicate": 1}]
+    assert task["arms"]["random"][4]["values"][1] is None
+    assert task["notes"] == [{"label": "trigram", "value": "4.2"}]
+
+
+@pytest.mark.parametrize("score", [1e308, 1e-308, 0.0])
+def test_json_is_finite_whatever_the_scores(score: float) -> None:
+    run = run_of(view(lambda arm, level, replicate: score * (1 - 2 * (replicate % 2)), replicates=tuple(range(10))))
+    text = json.dumps(as_json(run), allow_nan=False)
+    values = json.loads(text)["tasks"][0]["arms"]["winning"][0]["values"]
+    assert [abs(v) for v in values] == [score] * 10
+
+
+def test_json_gives_the_interquartile_mean_where_the_interval_is_its_own() -> None:
+    rl = spec(id="rl/toy")
+    (ten,) = as_json(run_of(view(papers, rl, replicates=tuple(range(10)))))["tasks"]
+    (three,) = as_json(run_of(view(papers, rl)))["tasks"]
+    point = ten["arms"]["winning"][1]
+    assert point["ci95"][0] <= point["iqm"] <= point["ci95"][1]
+    assert math.isclose(point["iqm"], sum(sorted(point["values"])[2:-2]) / 6)
+    assert "iqm" not in three["arms"]["winning"][1]
+
+
+def test_results_need_neither_torch_nor_the_machinery_that_runs() -> None:
+    code = (
+        "import sys, suite.results.report, suite.results.text;"
+        "print(*[m for m in sys.modules if m in ('torch', 'matplotlib.pyplot') or m.startswith('suite.experiment.')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(out) == {"suite.experiment.task", "suite.experiment.result", "suite.experiment.streams"}

@@ -1,0 +1,248 @@
+"""Statistics agree with scipy's where scipy defines them, and stay honest where no test is defined."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats as oracle
+
+from suite.results import stats
+from suite.results.stats import Difference
+
+NUMBERS = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 6))
+FEW = st.lists(NUMBERS, min_size=2, max_size=9)
+PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=9)
+GROUPS = st.lists(st.floats(0, 1).map(lambda p: round(p, 6)), min_size=1, max_size=12)
+
+
+def close(x: float, y: float) -> bool:
+    return math.isclose(x, y, rel_tol=1e-7, abs_tol=1e-9)
+
+
+@given(FEW)
+def test_interval_of_a_mean_is_students_below_ten_values(values: list[float]) -> None:
+    assume(np.ptp(values) > 1e-3)
+    e = stats.estimate(values)
+    low, high = oracle.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=oracle.sem(values))
+    assert e.interval is not None
+    assert e.mean is not None
+    assert e.sd is not None
+    assert close(e.interval[0], low)
+    assert close(e.interval[1], high)
+    assert close(e.mean, float(np.mean(values)))
+    assert close(e.sd, float(np.std(values, ddof=1)))
+
+
+def test_one_value_has_no_interval_and_none_has_nothing() -> None:
+    one, none = stats.estimate([0.5]), stats.estimate([])
+    assert (one.n, one.mean, one.sd, one.interval) == (1, 0.5, None, None)
+    assert (none.n, none.mean, none.sd, none.centre, none.interval) == (0, None, None, None, None)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_value_that_is_not_finite_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        stats.estimate([1.0, bad])
+
+
+@given(PAIRS)
+def test_paired_difference_is_scipys_paired_t_test(pairs: list[tuple[float, float]]) -> None:
+    a, b = zip(*pairs, strict=True)
+    assume(np.ptp(np.subtract(a, b)) > 1e-3)
+    found, expected = stats.paired(a, b), oracle.ttest_rel(a, b)
+    interval = expected.confidence_interval(0.95)
+    assert found.p is not None
+    assert found.interval is not None
+    assert close(found.p, expected.pvalue)
+    assert close(found.interval[0], interval.low)
+    assert close(found.interval[1], interval.high)
+
+
+def test_pairs_need_equal_lengths() -> None:
+    with pytest.raises(ValueError, match="pairs"):
+        stats.paired([1.0, 2.0], [1.0])
+
+
+@given(PAIRS)
+def test_where_lower_is_better_the_difference_turns_round(pairs: list[tuple[float, float]]) -> None:
+    a, b = zip(*pairs, strict=True)
+    up, down = stats.paired(a, b), stats.paired(a, b, higher_is_better=False)
+    assert up.value is not None
+    assert down.value is not None
+    assert down.value == pytest.approx(-up.value)
+    assert down.p == pytest.approx(up.p)
+    assert up.interval is not None
+    assert down.interval == pytest.approx((-up.interval[1], -up.interval[0]))
+
+
+@given(FEW, FEW)
+def test_unpaired_difference_is_scipys_welch_test(a: list[float], b: list[float]) -> None:
+    assume(np.ptp(a) > 1e-3 or np.ptp(b) > 1e-3)
+    found, expected = stats.welch(a, b), oracle.ttest_ind(a, b, equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert found.p is not None
+    assert found.interval is not None
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.interval == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-6)
+
+
+def test_welch_turns_round_and_needs_two_values_a_group() -> None:
+    value = stats.welch([1.0, 2.0], [4.0, 6.0], higher_is_better=False).value
+    assert value == pytest.approx(3.5)
+    single = stats.welch([1.0], [2.0, 3.0])
+    assert (single.n, single.value, single.interval, single.p) == (1, -1.5, None, None)
+    assert stats.welch([], [1.0, 2.0]).value is None
+
+
+def test_a_constant_difference_has_a_point_for_interval_and_the_sign_tests_p() -> None:
+    found = stats.paired([1.0] * 6, [0.25] * 6)
+    assert found.interval == (0.75, 0.75)
+    assert found.sd == 0
+    assert found.p == oracle.binomtest(6, 6).pvalue == 2**-5
+
+
+def test_no_difference_at_all_has_p_one_and_ties() -> None:
+    found = stats.paired([1.0, 0.9], [1.0, 0.9])
+    assert (found.interval, found.p) == ((0.0, 0.0), 1.0)
+    assert stats.outcome(found, 1.0, margin=0.0) == "ties"
+
+
+def test_rounding_is_not_taken_for_spread() -> None:
+    """.3 - .2 and .2 - .1 differ in the last bit: a t-test on that would be significant at any level."""
+    found = stats.paired([0.3, 0.2, 0.8], [0.2, 0.1, 0.7])
+    assert found.p == 0.25
+    assert found.sd == 0
+
+
+def test_groups_without_spread_get_the_permutation_tests_p() -> None:
+    found = stats.welch([1.0] * 3, [0.5] * 4)
+    assert found.interval == (0.5, 0.5)
+    assert found.p == pytest.approx(2 / 35)
+    assert stats.welch([1.0] * 3, [1.0] * 4).p == 1.0
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_is_never_below_the_raw_p_nor_above_bonferroni(ps: list[float]) -> None:
+    for p, adjusted in zip(ps, stats.holm(ps), strict=True):
+        assert p <= adjusted <= min(1.0, p * len(ps)) + 1e-15
+
+
+@given(GROUPS)
+def test_holm_keeps_the_order_of_the_p_values(ps: list[float]) -> None:
+    adjusted = stats.holm(ps)
+    pairs = sorted(zip(ps, adjusted, strict=True))
+    assert [a for _, a in pairs] == sorted(adjusted)
+
+
+def test_holm_on_the_textbook_case() -> None:
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "p", "margin", "expected"),
+    [
+        (0.1, (0.05, 0.15), 0.049, 0.01, "wins"),
+        (-0.1, (-0.15, -0.05), 0.049, 0.01, "loses"),
+        (0.1, (0.05, 0.15), 0.05, 0.01, "undecided"),
+        (0.0, (-0.01, 0.01), 1.0, 0.01, "ties"),
+        (0.0, (-0.011, 0.01), 1.0, 0.01, "undecided"),
+        (0.0, (-0.01, 0.011), 1.0, 0.01, "undecided"),
+        (0.005, (0.004, 0.006), 0.001, 0.01, "wins"),  # small and real: the size says how much it matters
+    ],
+)
+def test_outcomes_follow_their_definition(
+    value: float, interval: stats.Interval, p: float, margin: float, expected: str
+) -> None:
+    assert stats.outcome(Difference(3, value, 0.01, interval, p), p, margin) == expected
+
+
+def test_without_an_interval_nothing_is_decided() -> None:
+    assert stats.outcome(stats.paired([0.9], [0.1]), None, 0.5) == "undecided"
+
+
+@given(PAIRS, st.floats(0, 10))
+def test_outcome_mirrors_when_the_arms_change_places(pairs: list[tuple[float, float]], margin: float) -> None:
+    a, b = zip(*pairs, strict=True)
+    mirror = {"wins": "loses", "loses": "wins", "ties": "ties", "undecided": "undecided"}
+    one, other = stats.paired(a, b), stats.paired(b, a)
+    assert stats.outcome(other, other.p, margin) == mirror[stats.outcome(one, one.p, margin)]
+
+
+def test_replicates_needed_is_the_first_number_that_would_be_significant() -> None:
+    needed = stats.replicates_needed(Difference(3, 0.1, 0.1, (-0.15, 0.35), 0.23), margin=0.0)
+
+    def p(n: int) -> float:
+        return float(2 * oracle.t.sf(math.sqrt(n), n - 1))
+
+    assert needed is not None
+    assert p(needed) < 0.05 <= p(needed - 1)
+
+
+def test_replicates_needed_counts_the_tests_and_sees_ties() -> None:
+    difference = Difference(3, 0.1, 0.1, (-0.15, 0.35), 0.23)
+    alone, among_twenty = (stats.replicates_needed(difference, 0.0, tests) for tests in (1, 20))
+    assert alone is not None
+    assert among_twenty is not None
+    assert alone < among_twenty
+    tie = stats.replicates_needed(Difference(3, 0.0, 0.1, (-0.25, 0.25), 1.0), margin=0.1)
+    assert tie is not None
+    assert float(oracle.t.ppf(0.975, tie - 1)) * 0.1 / math.sqrt(tie) <= 0.1
+
+
+def test_replicates_needed_gives_up_rather_than_promise() -> None:
+    assert stats.replicates_needed(Difference(3, 0.0, 0.1, (-0.2, 0.2), 1.0), margin=0.0) is None
+    assert stats.replicates_needed(Difference(1, 0.1, None, None, None), margin=0.0) is None
+    assert stats.replicates_needed(Difference(2, 0.5, 0.0, (0.5, 0.5), 0.5), margin=0.0) == 6
+
+
+def test_critical_density_stops_at_the_first_density_that_fails() -> None:
+    densities = [0.1, 0.8, 0.4, 0.2]
+    assert stats.critical_density(densities, [0.0, 0.0, -0.01, -0.02], margin=0.01) == 0.4
+    assert stats.critical_density(densities, [0.0, 0.0, 0.0, 0.0], margin=0.01) == 0.1
+    assert stats.critical_density(densities, [0.0, -0.02, 0.0, 0.0], margin=0.01) is None
+    assert stats.critical_density(densities, [0.0, 0.0, 0.0, None], margin=0.01) == 0.4
+    assert stats.critical_density([], [], margin=0.01) is None
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=9, unique=True), st.floats(-5, 5), st.floats(0.1, 5))
+def test_area_is_one_at_dense_zero_at_chance_and_half_between(
+    densities: list[float], chance: float, gap: float
+) -> None:
+    assume(math.log(max(densities) / min(densities)) > 1e-6)
+    for level in (0.0, 0.5, 1.0):
+        for dense in (chance + gap, chance - gap):  # both directions of the metric
+            values = [chance + level * (dense - chance)] * len(densities)
+            assert stats.area(densities, values, chance, dense) == pytest.approx(level, abs=1e-6)
+
+
+def test_area_is_taken_over_the_logarithm_of_density() -> None:
+    """From 1 to .1 the score falls from 1 to 0: in log-density .5 of the way is at sqrt(.1)."""
+    assert stats.area([1.0, math.sqrt(0.1), 0.1], [1.0, 1.0, 0.0], 0.0, 1.0) == pytest.approx(0.75)
+
+
+def test_area_needs_two_densities_and_a_scale() -> None:
+    assert stats.area([1.0], [1.0], 0.0, 1.0) is None
+    assert stats.area([1.0, 0.5], [1.0, 1.0], 1.0, 1.0) is None
+
+
+def test_tie_groups_compare_with_the_leader_of_the_group() -> None:
+    entries = [[0.5, 0.51, 0.52], [0.9, 0.91, 0.92], [0.90, 0.905, 0.91], [0.1, 0.12, 0.11], [0.49]]
+    assert stats.tie_groups(entries) == ((1, 2), (0, 4), (3,))
+    assert stats.tie_groups(entries[:4], higher_is_better=False) == ((3,), (0,), (2, 1))
+    assert stats.tie_groups([]) == ()
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=10, max_size=14))
+def test_nothing_is_nan_from_ten_values_on(values: list[float]) -> None:
+    for statistic in ("mean", "iqm"):
+        e = stats.estimate(values, statistic)  # type: ignore[arg-type]
+        d = stats.paired(values, values[::-1], statistic=statistic)  # type: ignore[arg-type]
+        assert e.interval is not None
+        assert d.interval is not None
+        assert d.p is not None
+        assert all(math.isfinite(x) for x in (*e.interval, *d.interval, d.p))
+        assert e.interval[0] <= e.interval[1]
+        assert 0 < d.p <= 1
