@@ -1,0 +1,306 @@
+"""The command `lottery`: parses, calls, prints; no logic of its own."""
+
+import json
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Never
+
+import typer
+
+from suite.experiment.task import RunError, UsageError
+
+if TYPE_CHECKING:
+    from suite.results.view import RunView
+
+INTERRUPTED = 130
+ClickUsageError: Any = typer.BadParameter.__base__  # typer names only this subclass of its parser's error
+
+app = typer.Typer(
+    name="lottery",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Winning tickets in vision, reinforcement learning and language: run them, and see whether they win.\n\n"
+    "Start with `lottery run quickstart`: four tasks, three domains, a page of curves, no download.\n\n"
+    "Add --debug to any command for the traceback of an error.",
+)
+
+Tasks = Annotated[list[str], typer.Argument(help="Task ids or collections (`lottery list`).", show_default=False)]
+OneTask = Annotated[str, typer.Argument(help="A task id (`lottery list`).", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)]
+ScaleOption = Annotated[
+    str | None, typer.Option("--scale", help="paper, lite, quick or smoke; by default the collection's, else lite.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option("--method", help="imp, imp-no-rewind, one-shot, snip, grasp, synflow, random; by default the task's."),
+]
+Replicates = Annotated[int | None, typer.Option("--replicates", help="Seeds of the whole chain, 1 or more.")]
+Levels = Annotated[int | None, typer.Option("--levels", help="Prunings: N gives levels 0 (dense) to N.")]
+At = Annotated[
+    str | None, typer.Option("--at", help="Levels at which the other arms are trained: 1,2,4,8 (default: all).")
+]
+Arms = Annotated[
+    str | None,
+    typer.Option("--arms", help="Comma-separated: winning, reinit, shuffled_layerwise, random, shuffled_mask."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Number of the first replicate (default 0).")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value: a method's field (rewind_step=100) or a task's number (training.batch=32)."),
+]
+Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, criteria or arms.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+Exec = Annotated[
+    str | None, typer.Option("--exec", help="single (a cell at a time) or cohort (stacked, where the task offers it).")
+]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="local (worker processes) or inline (this process, for debugging).")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Cells at a time (default: one per core).")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (default: runs/<tasks>-<scale>).")]
+From = Annotated[list[Path] | None, typer.Option("--from", help="A run whose finished cells are taken over.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
+
+
+@app.command("list")
+def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
+    """List the tasks, their scales, and the collections of tasks."""
+    from suite.experiment.registry import Registry, collections, methods
+
+    registry = Registry(plugin or ())
+    tasks = [registry.find(task_id) for task_id in registry.ids]
+    if as_json:
+        _print_json(
+            {
+                "schema": 1,
+                "tasks": [{"task": t.id, "title": t.common["title"], "scales": list(t.scales)} for t in tasks],
+                "collections": [c.model_dump(mode="json") for c in collections().values()],
+                "methods": {name: fields["about"] for name, fields in methods().items()},
+            }
+        )
+        return
+    _table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.common["title"]] for t in tasks])
+    _table(
+        "Collections",
+        ["name", "scale", "tasks"],
+        [[c.name, c.scale, " ".join(c.tasks)] for c in collections().values()],
+    )
+    _table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in methods().items()])
+
+
+@app.command()
+def show(task: OneTask, scale: ScaleOption = None, plugin: Plugin = None, as_json: Json = False) -> None:
+    """Show a task at a scale: its numbers, its hash, its default method, and what --set accepts."""
+    from suite.experiment.registry import Registry
+
+    ((file, at),) = Registry(plugin or ()).expand([task], scale)
+    chosen = file.at(at)
+    table = {
+        "schema": 1,
+        "hash": chosen.spec.hash,
+        "spec": chosen.spec.model_dump(mode="json"),
+        "method": chosen.method.model_dump(mode="json"),
+        "run": chosen.options.model_dump(mode="json"),
+        "set": file.keys(at),
+    }
+    if as_json:
+        _print_json(table)
+        return
+    from rich.pretty import pprint
+
+    typer.echo(f"{chosen.spec.id} {chosen.spec.version} at {at}: {chosen.spec.title}\n{chosen.spec.about}")
+    pprint({key: value for key, value in table.items() if key != "schema"}, expand_all=True)
+
+
+@app.command()
+def plan(
+    tasks: Tasks, scale: ScaleOption = None, method: MethodOption = None, replicates: Replicates = None,
+    levels: Levels = None, at: At = None, arms: Arms = None, seed: Seed = None, change: Set = None,
+    device: Device = None, plugin: Plugin = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Say what a run would do and cost, without doing it."""
+    from suite.run import choose, plans_of
+
+    chosen = choose(
+        tasks, scale, method, _options(replicates, levels, at, arms, seed, device), change or (), plugin or ()
+    )
+    plans = plans_of(chosen, plugin or ())
+    if as_json:
+        costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
+        cells = [
+            {"key": c.key, "task": c.spec.id, "arm": c.arm, "level": c.level, "replicate": c.replicate,
+             "steps": c.steps, "needs": list(c.needs)} for p in plans for c in p
+        ]  # fmt: skip
+        _print_json({"schema": 1, "tasks": costs, "cells": cells})
+        return
+    named = [(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
+    rows = [[n, str(c.cells), f"{c.steps:,}", f"{c.flops:.3g}", _minutes(c.seconds)] for n, c in named]
+    _table("Plan (time on one core)", ["task", "cells", "steps", "FLOPs", "time"], rows)
+
+
+@app.command()
+def run(
+    tasks: Tasks, scale: ScaleOption = None, method: MethodOption = None, replicates: Replicates = None,
+    levels: Levels = None, at: At = None, arms: Arms = None, seed: Seed = None, change: Set = None,
+    device: Device = None, plugin: Plugin = None,
+    execution: Exec = None, executor: ExecutorName = "local", jobs: Jobs = None,
+    out: Out = None, start_from: From = None,
+) -> None:  # fmt: skip
+    """Run tasks: train the ladder and its arms, and write a report.
+
+    Finished cells are kept: the same command again runs what is missing, after Ctrl-C, a crash or with more levels.
+    """
+    from suite.run import choose, run_tasks
+
+    options = _options(replicates, levels, at, arms, seed, device) | {"executor": executor, "jobs": jobs}
+    options |= {} if execution is None else {"exec": execution}
+    chosen = choose(tasks, scale, method, options, change or (), plugin or ())
+    folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
+    command = " ".join(["lottery", *sys.argv[1:]])
+    outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
+    typer.echo(f"{outcome.finished} cells run, {outcome.skipped} skipped", err=True)
+    if report is not None:
+        _print_summary(report.view)
+        typer.echo(f"report: {report.path}")
+    if outcome.failed or outcome.blocked:
+        first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
+        raise RunError(
+            f"{len(outcome.failed)} cells failed, {len(outcome.blocked)} could not start; the first: {first}"
+        )
+
+
+@app.command()
+def status(folder: Folder, as_json: Json = False) -> None:
+    """Say how far a run is."""
+    from suite.run import progress_of
+
+    rows = progress_of(folder)
+    if as_json:
+        _print_json({"schema": 1, "tasks": rows})
+        return
+    cells = [
+        [
+            r["task"],
+            r["scale"],
+            r["method"],
+            f"{r['done']}/{r['cells']}",
+            str(r["diverged"]),
+            f"{r['seconds_left'] / 60:.1f} min",
+        ]
+        for r in rows
+    ]
+    _table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
+
+
+@app.command()
+def report(folder: Folder, as_json: Json = False) -> None:
+    """Write the report of a run from the cells that are finished, and print its summary."""
+    from suite.run import view_of, write
+
+    view = view_of(folder)
+    if as_json:
+        from suite.results.report import as_json as report_json
+
+        _print_json(report_json(view))
+        return
+    path = write(view, folder)
+    _print_summary(view)
+    typer.echo(f"report: {path}")
+
+
+def main() -> Never:
+    """Entry point: one line for an error; exit code 2 for wrong use, 1 for failure, 130 for Ctrl-C."""
+    debug = "--debug" in sys.argv
+    _warn_of_another_suite()
+    try:
+        code = app([word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:  # whatever it is, a user gets one line
+        if debug:
+            raise
+        _fail(_line(error), 2 if isinstance(error, UsageError | ClickUsageError) else 1)
+    if code == INTERRUPTED:
+        _fail("stopped; finished cells are kept, the same command goes on from them", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _warn_of_another_suite() -> None:
+    """Other distributions own the name `suite` too: say so when this one is not the one that was installed."""
+    import suite
+
+    try:
+        installed = Path(str(distribution("lottery-suite").locate_file("suite/__init__.py")))
+    except PackageNotFoundError:
+        return
+    if installed.exists() and not installed.samefile(str(suite.__file__)):
+        print(
+            f"lottery: warning: the package `suite` comes from {suite.__file__}, not from lottery-suite",
+            file=sys.stderr,
+        )
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, ClickUsageError):
+        return error.format_message() or "no command given; `lottery --help` lists them"
+    if isinstance(error, UsageError | RunError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error} (a fault of the suite: --debug shows where)"
+
+
+def _fail(message: str, code: int) -> Never:
+    print(f"lottery: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _options(
+    replicates: int | None, levels: int | None, at: str | None, arms: str | None, seed: int | None, device: str | None
+) -> dict[str, Any]:
+    """Options of the run that were given."""
+    given = {
+        "replicates": replicates,
+        "levels": levels,
+        "at": None if at is None else at.split(","),
+        "arms": None if arms is None else arms.split(","),
+        "first_replicate": seed,
+        "device": device,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _print_summary(view: "RunView") -> None:
+    from rich.console import Console
+
+    from suite.results.text import summary_table
+
+    Console().print(summary_table(view))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min"
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Draws a run in the terminal: a bar for each running cell and one for the plan, or a plain line a cell."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from suite.experiment.plan import Cell, cell_cost
+
+
+class Lines:
+    """For logs and pipes: a plain line on standard error when a cell ends, with the time that is left."""
+
+    def __init__(self) -> None:
+        self._total = self._done = 0
+        self._seconds = self._spent = 0.0
+        self._began = time.monotonic()
+
+    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+        """Say what is to be done."""
+        self._total, self._seconds = len(cells), sum(cell_cost(cell).seconds for cell in cells)
+        self._began = time.monotonic()
+        self._say(f"{len(cells)} cells to run, {skipped} done before, {slots} at a time")
+
+    def started(self, cell: Cell, slot: int) -> None:
+        """Nothing: the line comes when the cell ends."""
+
+    def progress(self, slot: int, steps: int) -> None:
+        """Nothing: the line comes when the cell ends."""
+
+    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+        """One line with the score."""
+        self._ended(cell, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
+
+    def failed(self, cell: Cell, slot: int, message: str) -> None:
+        """One line with the reason."""
+        self._ended(cell, f"FAILED: {message}")
+
+    def _ended(self, cell: Cell, what: str) -> None:
+        self._done += 1
+        self._spent += cell_cost(cell).seconds
+        elapsed = time.monotonic() - self._began
+        left = elapsed * (self._seconds - self._spent) / self._spent if self._spent else 0.0
+        self._say(f"[{self._done}/{self._total}, {_clock(left)} left] {cell.name}: {what}")
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """For terminals: live bars on standard error."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            speed_estimate_period=300,
+        )
+        self._plan = TaskID(0)
+        self._slots: list[TaskID] = []
+        self._cells: dict[int, Cell] = {}
+        self._left = 0
+
+    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+        """Put up the bars."""
+        self._left = len(cells)
+        seconds = sum(cell_cost(cell).seconds for cell in cells)
+        self._plan = self._bars.add_task(self._plan_text(), total=seconds)
+        self._slots = [self._bars.add_task("waiting", total=None, visible=False) for _ in range(min(slots, len(cells)))]
+        self._bars.console.print(f"{len(cells)} cells to run, {skipped} done before, {slots} at a time")
+        if cells:
+            self._bars.start()
+
+    def started(self, cell: Cell, slot: int) -> None:
+        """A cell takes over a slot's bar."""
+        self._cells[slot] = cell
+        self._bars.reset(self._slots[slot], description=cell.name, total=cell.steps, visible=True)
+
+    def progress(self, slot: int, steps: int) -> None:
+        """Move a slot's bar."""
+        self._bars.update(self._slots[slot], completed=steps)
+
+    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+        """Move the plan's bar and leave the score above the bars."""
+        self._ended(cell, slot, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
+
+    def failed(self, cell: Cell, slot: int, message: str) -> None:
+        """Leave the reason above the bars."""
+        self._ended(cell, slot, f"FAILED: {message}")
+
+    def close(self) -> None:
+        """Take the bars down."""
+        self._bars.stop()
+
+    def _ended(self, cell: Cell, slot: int, what: str) -> None:
+        self._left -= 1
+        self._bars.update(self._slots[slot], visible=False)
+        self._bars.update(self._plan, advance=cell_cost(cell).seconds, description=self._plan_text())
+        self._bars.console.print(f"{cell.name}: {what}", markup=False, highlight=False)
+        if not self._left:
+            self.close()
+
+    def _plan_text(self) -> str:
+        return f"plan, {self._left} cells left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

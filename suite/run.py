@@ -1,0 +1,200 @@
+"""A run from end to end: choose tasks, plan, execute, collect, report. What the command line calls."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
+from suite.experiment.plan import Plan
+from suite.experiment.registry import Registry, Task, load_extensions, method_changes, nearest_key, references
+from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
+from suite.experiment.store import Store
+from suite.experiment.task import RunOptions, UsageError
+from suite.results.report import write_report
+from suite.results.view import RunView, TaskView
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report and what it shows."""
+
+    path: Path
+    view: RunView
+
+
+def choose(
+    names: Sequence[str], scale: str | None, method: str | None, options: Mapping[str, Any], changes: Sequence[str],
+    plugins: Iterable[Path],
+) -> list[Task]:  # fmt: skip
+    """The tasks that a command line names, with its options and changes; raises UsageError for whatever is wrong."""
+    registry = Registry(plugins)
+    chosen = []
+    for file, at in registry.expand(names, scale):
+        changed = {**(method_changes(method) if method else {}), **_parsed(changes, file.keys(at))}
+        task = file.at(at, changed)
+        chosen.append(replace(task, options=_changed(task.options, options)))
+    return chosen
+
+
+def _parsed(changes: Iterable[str], known: Sequence[str]) -> dict[str, Any]:
+    """key=value pairs, values read as TOML and else as text."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change}: key=value is needed, such as --set rewind_step=100")
+        if key not in known:
+            raise nearest_key(key, known)
+        try:
+            found[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = text
+    return found
+
+
+def _changed(options: RunOptions, given: Mapping[str, Any]) -> RunOptions:
+    """Options with those given put in; other levels than the task's make its choice of `at` void."""
+    void = {"at": None} if "levels" in given else {}
+    try:
+        return RunOptions.model_validate({**options.model_dump(), **void, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"--{str(first['loc'][0]).replace('_', '-')} {first['input']}: {first['msg'].lower()}"
+        ) from error
+
+
+def plans_of(tasks: Iterable[Task], plugins: Iterable[Path]) -> list[Plan]:
+    """The plans of tasks, third parties' arms and criteria known."""
+    load_extensions(plugins)
+    return [make_plan(task) for task in tasks]
+
+
+def run_tasks(
+    tasks: Sequence[Task], out: Path, plugins: Sequence[Path], sources: Sequence[Path], command: str
+) -> tuple[Outcome, Report | None]:
+    """Run tasks into a folder, taking finished cells from `sources`, and write the report of all that is there.
+
+    Raises UsageError for a device that this machine has not, a folder that cannot be written or a source without a run.
+    """
+    plans = plans_of(tasks, plugins)
+    for task in tasks:
+        _check_device(task.options.device)
+    store = Store.create(out)
+    with store.lock():
+        for source in sources:
+            _adopt(plans, Store.open(source), store)
+        requests = _merged(store.requests(), requests_of(tasks), command, plugins)
+        store.put_requests(requests)
+        outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
+        store.put_requests([_with_references(r, t) for r, t in zip(requests, tasks_of(requests, out), strict=True)])
+        view = view_of(out)
+        return outcome, Report(write(view, out), view)
+
+
+def write(view: RunView, folder: Path) -> Path:
+    """Write the report into a run's folder; returns the page's path."""
+    return write_report(view, folder / "report")
+
+
+def _execute(plans: Sequence[Plan], options: RunOptions, store: Store, plugins: tuple[Path, ...]) -> Outcome:
+    from suite.progress import Bars, Lines
+
+    executor: Executor
+    executor = InlineExecutor() if options.executor == "inline" else LocalExecutor(options.jobs or os.cpu_count() or 1)
+    if not sys.stderr.isatty():
+        return execute(plans, store, executor, Lines(), plugins)
+    bars = Bars()
+    try:
+        return execute(plans, store, executor, bars, plugins)
+    finally:
+        bars.close()
+
+
+def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> None:
+    cells = [cell for plan in plans for cell in plan]
+    store.adopt(source, (cell.key for cell in cells), (prune.key for cell in cells for prune in cell.prunes))
+
+
+def _merged(
+    old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], command: str, plugins: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """Requests of the same task and method are replaced by the newer, the others stay."""
+
+    def same(request: Mapping[str, Any]) -> object:
+        return request["spec"], request["method"]
+
+    stamped = [{**request, "command": command, "plugins": [str(path) for path in plugins]} for request in new]
+    kept = [request for request in old if same(request) not in [same(r) for r in new]]
+    return [*kept, *stamped]
+
+
+def _with_references(request: dict[str, Any], task: Task) -> dict[str, Any]:
+    if "references" in request:
+        return request
+    return {**request, "references": references(task.spec)}
+
+
+def view_of(folder: Path) -> RunView:
+    """All that the report of a run shows, from its store; raises UsageError when there is no run."""
+    store = Store.open(folder)
+    requests = store.requests()
+    tasks = tasks_of(requests, folder)
+    views = []
+    for task, request in zip(tasks, requests, strict=True):
+        (planned,) = plans_of([task], [Path(path) for path in request.get("plugins", ())])
+        found = [result for cell in planned if (result := store.cell(cell.key)) is not None]
+        first, count = task.options.first_replicate, task.options.replicates
+        views.append(
+            TaskView(
+                spec=task.spec,
+                method=task.method,
+                arms=task.options.arms,
+                levels=task.options.levels,
+                at=task.options.at,
+                replicates=tuple(range(first, first + count)),
+                expected=len(planned.cells),
+                cells=tuple(found),
+                notes=tuple((name, f"{value:.4g}") for name, value in request.get("references", {}).items()),
+            )
+        )
+    commands = dict.fromkeys(str(request.get("command", "")) for request in requests)
+    return RunView(name=folder.resolve().name, command="\n".join(commands), tasks=tuple(views))
+
+
+def progress_of(folder: Path) -> list[dict[str, Any]]:
+    """How far each task of a run is, and the seconds left on one core by the plan's estimate."""
+    store = Store.open(folder)
+    requests = store.requests()
+    rows = []
+    for task, request in zip(tasks_of(requests, folder), requests, strict=True):
+        (planned,) = plans_of([task], [Path(path) for path in request.get("plugins", ())])
+        results = {cell.key: store.cell(cell.key) for cell in planned}
+        done = [key for key, result in results.items() if result is not None]
+        rows.append(
+            {
+                "task": task.spec.id,
+                "scale": task.spec.scale,
+                "method": task.method.name,
+                "cells": len(results),
+                "done": len(done),
+                "diverged": sum(result.diverged for result in results.values() if result is not None),
+                "seconds_left": planned.cost(without=done).seconds,
+            }
+        )
+    return rows
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {device} is not usable here ({str(error).splitlines()[0]}): use cpu") from error

@@ -1,0 +1,197 @@
+"""The command as a user meets it: what it prints, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
+TASK = "tutorial/breast-cancer"
+
+
+def lottery(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "suite.cli", *words], capture_output=True, text=True, cwd=cwd, check=False, timeout=300
+    )
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the tutorial's task at its smallest."""
+    return lottery("run", TASK, "--plugin", str(TUTORIAL), "--out", str(folder), "--jobs", "2", *words)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A finished run of the tutorial's task."""
+    folder = tmp_path_factory.mktemp("runs") / "cancer"
+    return folder, run(folder)
+
+
+def test_a_third_partys_task_gives_a_curve_and_a_page(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"report: {folder}/report/report.html")
+    page = (folder / "report" / "report.html").read_text()
+    assert "<svg" in page
+    assert "Breast cancer" in page
+    (task,) = json.loads(lottery("report", str(folder), "--json").stdout)["tasks"]
+    assert task["task"] == TASK
+    assert [point["level"] for point in task["arms"]["winning"]] == [0, 1, 2, 3]
+    assert all(len(point["values"]) == 2 for arm in task["arms"].values() for point in arm)
+    dense = task["arms"]["winning"][0]
+    assert dense["mean"] > 0.9  # it learns: the majority class is .63
+
+
+def test_the_readme_shows_the_tutorial_that_is_tested() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert TUTORIAL.read_text().strip() in readme
+
+
+def test_the_same_command_twice_skips_all_cells(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, first = finished
+    again = run(folder)
+    assert "20 cells run, 0 skipped" in first.stderr
+    assert "0 cells run, 20 skipped" in again.stderr
+
+
+def test_killed_half_way_and_started_again_the_numbers_are_the_same(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = finished
+    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", str(TUTORIAL), "--out", str(tmp_path / "k")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    cells = tmp_path / "k" / "cells"
+    deadline = time.monotonic() + 120
+    while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 5):
+        assert time.monotonic() < deadline, "the run did not get half-way"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(list(cells.glob("*.json"))) < 20
+    again = run(tmp_path / "k")
+    assert again.returncode == 0, again.stderr
+    for path in sorted((folder / "cells").glob("*.json")):
+        mine, theirs = (json.loads(p.read_text())["cell"] for p in (path, cells / path.name))
+        for field in ("weights_digest", "mask_digest", "test", "validation", "trace", "layers"):
+            assert mine[field] == theirs[field]
+
+
+def test_ctrl_c_keeps_finished_cells_and_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", str(TUTORIAL), "--out", str(tmp_path / "k")]
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from suite.cli import main; main()"
+    )
+    command[1:3] = ["-c", heeding]  # a shell in the background has its children ignore Ctrl-C
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "k" / "cells").glob("*.json")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("lottery: stopped; finished cells are kept")
+    assert list((tmp_path / "k" / "cells").glob("*.json"))
+
+
+def test_finished_cells_are_taken_over_from_another_run(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, _ = finished
+    done = run(tmp_path / "other", "--from", str(folder), "--levels", "4")
+    assert done.returncode == 0, done.stderr
+    assert "20 skipped" in done.stderr
+
+
+def test_status_counts_what_is_done(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    (row,) = json.loads(lottery("status", str(finished[0]), "--json").stdout)["tasks"]
+    assert (row["done"], row["cells"], row["diverged"], row["seconds_left"]) == (20, 20, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "--json"),
+        ("show", "vision/mnist5k-lenet300", "--json"),
+        ("plan", "vision/mnist5k-lenet300", "--scale", "smoke", "--json"),
+    ],
+)
+def test_json_is_all_that_is_printed(words: tuple[str, ...]) -> None:
+    done = lottery(*words)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["schema"] == 1
+
+
+def test_listing_tasks_imports_no_torch() -> None:
+    """What keeps `lottery list` quick."""
+    code = "import sys; from suite.cli import list_tasks; list_tasks([], True); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("run", "vision/mnist5k-lenet"), 2, "unknown task 'vision/mnist5k-lenet'; nearest: vision/mnist5k-lenet300"),
+        (("run", TASK, "--levels", "-1"), 2, "--levels -1: input should be greater than or equal to 0"),
+        (("run", TASK, "--replicates", "0"), 2, "--replicates 0"),
+        (("run", TASK, "--set", "rate=1.5"), 2, "rate = 1.5: Input should be less than or equal to 1"),
+        (("run", TASK, "--set", "rewind_stp=5"), 2, "unknown --set key 'rewind_stp'; nearest: rewind_step"),
+        (("run", TASK, "--set", "rate"), 2, "key=value is needed"),
+        (("run", TASK, "--arms", "winning,losing"), 2, "unknown arm 'losing': one of winning, reinit"),
+        (("run", TASK, "--method", "imq"), 2, "unknown method 'imq'; nearest: imp"),
+        (("run", TASK, "--scale", "huge"), 2, "has no scale 'huge': one of smoke"),
+        (("run", TASK, "--device", "cuda:7"), 2, "--device cuda:7 is not usable here"),
+        (("run", TASK, "--executor", "moon"), 2, "--executor moon"),
+        (("run", TASK, "--out", "/proc/nowhere"), 2, "cannot write to /proc/nowhere"),
+        (("run", TASK, "--from", "nowhere"), 2, "no run in nowhere"),
+        (("run", "rl/cartpole", "--method", "snip", "--scale", "smoke"), 2, "which rl/cartpole has not"),
+        (("report", "nowhere"), 2, "no run in nowhere"),
+        (("status", "nowhere"), 2, "no run in nowhere"),
+        (("run",), 2, "Missing argument"),
+        (("fly",), 2, "No such command 'fly'"),
+        (("run", TASK, "--plugin", "nowhere.py"), 2, "no plugin file nowhere.py"),
+    ],
+)
+def test_wrong_use_is_one_clear_line(words: tuple[str, ...], code: int, message: str, tmp_path: Path) -> None:
+    plugin = ("--plugin", str(TUTORIAL)) if TASK in words and "--plugin" not in words else ()
+    done = lottery(*words, *plugin, cwd=tmp_path)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_misspelt_field_of_a_task_file_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text(TUTORIAL.read_text().replace("total_steps", "totl_steps"))
+    done = lottery("run", TASK, "--plugin", str(broken), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "totl_steps" in done.stderr or "total_steps is missing" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_corrupted_store_file_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
+    assert run(tmp_path / "r", "--levels", "1").returncode == 0
+    path = sorted((tmp_path / "r" / "cells").glob("*.json"))[0]
+    path.write_bytes(path.read_bytes()[:100])
+    done = run(tmp_path / "r", "--levels", "1")
+    assert done.returncode == 1
+    assert f"{path.name} is corrupted" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    path.unlink()
+    assert "1 cells run" in run(tmp_path / "r", "--levels", "1").stderr
+
+
+def test_every_command_teaches_in_its_help() -> None:
+    for command in ("list", "show", "plan", "run", "status", "report"):
+        done = lottery(command, "--help")
+        assert done.returncode == 0
+        assert len(done.stdout) > 200
