@@ -1,0 +1,1 @@
+"""The adapters: each imports suite, none imports another."""

@@ -1,0 +1,1 @@
+"""Language: an LSTM language model and a Transformer that translates, in plain torch."""

@@ -1,0 +1,179 @@
+"""One training run of a language task: an LSTM language model, or a Transformer that translates."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from domains.nlp import data
+from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm, number
+from domains.nlp.scores import text_scores
+from domains.nlp.transformer import Transformer, build_transformer
+from suite.experiment.streams import Streams
+from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
+from suite.experiment.task import Snapshot, Span, Split, TaskSpec, UsageError
+
+IGNORED: Final = -100
+"""Target of a place behind the end of the text: no token, no loss."""
+
+
+class LanguageModelLearner(SupervisedLearner):
+    """LSTM language model by truncated backpropagation through time.
+
+    An epoch rolls the text by a random offset and cuts it into `batch` columns; a step reads the next `bptt` tokens of
+    every column and carries the hidden state on. The state starts from zeros at the first step of an epoch, and at
+    `span.first`: a run that starts at step k has no earlier text to have read.
+    """
+
+    model: LSTMLanguageModel
+
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+        self._text = data.corpus(spec.data)
+        super().__init__(spec, streams, span, device, lambda: build_lstm(spec.model, self._text.size))
+        self._length = int(number(spec.training.settings, "bptt"))
+        self._columns = spec.training.batch
+        self._epoch_steps = (len(self._text.tokens["train"]) // self._columns - 1) // self._length
+        if self._epoch_steps < 1:
+            raise UsageError(f"batch = {self._columns} columns of bptt = {self._length} exceed the text: lower one")
+        self._state: State | None = None
+        self._epoch: tuple[int, Tensor] | None = None
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets [bptt, batch] of a step: a function of the data stream and the step alone."""
+        epoch, place = divmod(step, self._epoch_steps)
+        if self._epoch is None or self._epoch[0] != epoch:
+            text = self._text.tokens["train"]
+            offset = int(torch.randint(len(text), (), generator=self.generator(epoch)))
+            rows = len(text) // self._columns
+            columns = text.roll(-offset)[: rows * self._columns].view(self._columns, rows).T.contiguous()
+            self._epoch = epoch, columns.to(self.device)
+        window = self._epoch[1][place * self._length : (place + 1) * self._length + 1]
+        return window[:-1], window[1:]
+
+    def loss(self, step: int) -> Tensor:
+        """Mean negative log-likelihood of the step's tokens, in nats."""
+        inputs, targets = self.batch(step)
+        if step % self._epoch_steps == 0:
+            self._state = None
+        scores, (hidden, cell) = self.model(inputs, self._state)
+        self._state = hidden.detach(), cell.detach()
+        return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
+
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Mean negative log-likelihood of all of a split's tokens (nats per token), and its exponential.
+
+        The split is read in `evaluation_columns` columns side by side, each from a hidden state of zeros.
+        """
+        tokens = self._text.tokens[split]
+        columns = int(number(self._spec.training.settings, "evaluation_columns"))
+        rows = math.ceil(len(tokens) / columns)
+        inputs, targets = torch.full((columns * rows,), data.EOS), torch.full((columns * rows,), IGNORED)
+        inputs[1 : len(tokens)], targets[: len(tokens)] = tokens[:-1], tokens
+        inputs, targets = inputs.view(columns, rows).T.to(self.device), targets.view(columns, rows).T.to(self.device)
+        total, state = torch.zeros((), dtype=torch.float64), None
+        with evaluating(self.model), torch.no_grad():
+            for first in range(0, rows, self._length):
+                part = slice(first, first + self._length)
+                scores, state = self.model(inputs[part], state)
+                total += F.cross_entropy(
+                    scores.flatten(0, 1), targets[part].flatten(), reduction="sum", ignore_index=IGNORED
+                ).item()
+        mean = float(total) / len(tokens)
+        return {"log_perplexity": mean, "perplexity": math.exp(min(mean, 700.0))}
+
+    def probes(self, n: int) -> Sequence[BatchProbe]:
+        """`n` windows of text, by a data stream that no epoch uses; the hidden state starts from zeros."""
+        text, generator = self._text.tokens["train"], self.generator(-1)
+
+        def probe() -> BatchProbe:
+            starts = torch.randint(len(text) - self._length, (self._columns,), generator=generator)
+            window = text[starts + torch.arange(self._length + 1)[:, None]].to(self.device)
+
+            def scores() -> Tensor:
+                with native_lstm():
+                    found: Tensor = self.model(window[:-1])[0]
+                return found
+
+            return BatchProbe(self.model, lambda: F.cross_entropy(scores().flatten(0, 1), window[1:].flatten()), scores)
+
+        return [probe() for _ in range(n)]
+
+    def snapshot(self) -> Snapshot:
+        """Model, optimizer, trace, step and the carried hidden state."""
+        taken = super().snapshot()
+        if self._state is not None:
+            taken.tensors["state.hidden"], taken.tensors["state.cell"] = (part.clone() for part in self._state)
+        return taken
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of an equally constructed learner."""
+        super().restore(snapshot)
+        held = snapshot.tensors
+        self._state = None
+        if "state.hidden" in held:
+            self._state = held["state.hidden"].to(self.device, copy=True), held["state.cell"].to(self.device, copy=True)
+
+
+class TranslationLearner(SupervisedLearner):
+    """Transformer trained on sentence pairs with teacher forcing; an epoch is a new order of the pairs.
+
+    Pairs that do not fill the last batch of an epoch are left out of it.
+    """
+
+    model: Transformer
+
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+        self._pairs = data.pairs(spec.data)
+        super().__init__(spec, streams, span, device, lambda: build_transformer(spec.model, self._pairs.size))
+        self._smoothing = number(spec.training.settings, "label_smoothing")
+        self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Source and target [batch, length] of a step: a function of the data stream and the step alone."""
+        return self._rows(self._order.rows(step))
+
+    def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        both = self._pairs.source["train"][rows], self._pairs.target["train"][rows]
+        source, target = (ids[:, : int((ids != data.PAD).sum(1).max())].to(self.device) for ids in both)
+        return source, target
+
+    def _loss(self, source: Tensor, target: Tensor) -> Tensor:
+        scores = self.model(source, target)
+        return F.cross_entropy(
+            scores.flatten(0, 1), target.flatten(), ignore_index=data.PAD, label_smoothing=self._smoothing
+        )
+
+    def loss(self, step: int) -> Tensor:
+        """Mean cross-entropy of the step's target tokens, in nats, labels smoothed."""
+        return self._loss(*self.batch(step))
+
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Exact match (fraction), corpus BLEU over characters and chrF (0 to 100) of greedy translations.
+
+        A number word is one word, so word BLEU would be exact match over again: `BLEU.signature` says how it is cut.
+        """
+        hypotheses = self.translate(split)
+        references = self._pairs.references[split]
+        right = sum(h == r for h, r in zip(hypotheses, references, strict=True))
+        return {"exact_match": right / len(references), **text_scores(hypotheses, references)}
+
+    def translate(self, split: Split) -> list[str]:
+        """Greedy translations of a split's sources, at most `longest` tokens each."""
+        source = self._pairs.source[split]
+        with evaluating(self.model):
+            ids = self.model.greedy(source.to(self.device), int(number(self._spec.training.settings, "longest")))
+        return [self._pairs.text(row) for row in ids.tolist()]
+
+    def probes(self, n: int) -> Sequence[BatchProbe]:
+        """`n` batches of pairs, by a data stream that no epoch uses."""
+        generator = self.generator(-1)
+
+        def probe() -> BatchProbe:
+            everything = torch.randperm(len(self._pairs.numbers["train"]), generator=generator)
+            source, target = self._rows(everything[: self._spec.training.batch])
+            return BatchProbe(self.model, lambda: self._loss(source, target), lambda: self.model(source, target))
+
+        return [probe() for _ in range(n)]

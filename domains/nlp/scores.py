@@ -1,0 +1,27 @@
+"""BLEU and chrF by sacrebleu, and how it was set."""
+
+from collections.abc import Sequence
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+
+def text_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """Corpus BLEU over characters and chrF (Post 2018; Popovic 2015), 0 to 100.
+
+    A German number word is one word, so word BLEU would be exact match over again.
+    """
+    return {name: float(metric.corpus_score(hypotheses, [references]).score) for name, metric in _metrics().items()}
+
+
+def signatures() -> dict[str, str]:
+    """sacrebleu's signatures of `bleu` and `chrf`: settings and version."""
+    found: dict[str, str] = {}
+    for name, metric in _metrics().items():
+        metric.corpus_score(["a"], [["a"]])  # a signature counts the references of the last score
+        found[name] = str(metric.get_signature())
+    return found
+
+
+def _metrics() -> dict[str, BLEU | CHRF]:
+    return {"bleu": BLEU(tokenize="char"), "chrf": CHRF()}

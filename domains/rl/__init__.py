@@ -1,0 +1,1 @@
+"""Discrete-action reinforcement learning: tasks, environments and the A2C learner."""

@@ -1,0 +1,286 @@
+"""A2C (Mnih et al. 2016, arXiv 1602.01783, section 4) by stable-baselines3, as one training run of a task."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import A2C
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from torch import nn
+
+from domains.rl import envs
+from suite.experiment import snapshot as dense
+from suite.experiment.schedule import learning_rate
+from suite.experiment.streams import Streams
+from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
+
+WINDOW = 100
+"""Episodes in the metric: P2, classic control, L = 100."""
+
+EVALUATION_EPISODES = 20
+TRACE_POINTS = 100
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "rmsprop": torch.optim.RMSprop,
+    "rmsprop-tf": RMSpropTFLike,
+    "adam": torch.optim.Adam,
+}
+SPLITS: tuple[Split, ...] = ("validation", "test", "train")
+
+
+class A2CLearner:
+    """Actor and critic trained by stable-baselines3's A2C; one step is one rollout and one optimizer update.
+
+    Environments start afresh at `span.first`, seeded for that step; actions are sampled from a random state of the
+    learner's own. Raises UsageError for an unknown environment, optimizer or activation, and RunError when the
+    environment does not have the task's fingerprint.
+    """
+
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+        envs.check(spec.data)
+        self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
+        settings = spec.training.settings
+        n_envs = _integer(settings, "n_envs")
+        n_steps = _integer(settings, "n_steps")
+        if n_envs * n_steps != spec.training.batch:
+            raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {n_envs * n_steps}")
+        self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
+        self._environments = envs.make(spec.data, n_envs, [streams.seed("environment", span.first)])
+        optimizer_class, self._rate, arguments = _optimizer(spec.training.optimizer)
+        self._cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        with torch.random.fork_rng(devices=self._cuda):
+            torch.manual_seed(streams.seed("init"))
+            self._agent = A2C(
+                "MlpPolicy",
+                self._environments,
+                learning_rate=self._learning_rate,
+                n_steps=n_steps,
+                gamma=_number(settings, "gamma"),
+                gae_lambda=_number(settings, "gae_lambda"),
+                ent_coef=_number(settings, "ent_coef"),
+                vf_coef=_number(settings, "vf_coef"),
+                max_grad_norm=_number(settings, "max_grad_norm"),
+                normalize_advantage=bool(settings["normalize_advantage"]),
+                rollout_buffer_class=WholeRollout,
+                policy_kwargs={
+                    **_network(spec.model),
+                    "optimizer_class": optimizer_class,
+                    "optimizer_kwargs": arguments,
+                },
+                stats_window_size=WINDOW,
+                device=device,
+            )
+            self._agent.policy.to(device)
+            torch.manual_seed(streams.seed("environment", span.first, 0))
+            self._random = self._random_states()
+        _, self._callback = self._agent._setup_learn((span.last - span.first) * spec.training.batch)
+        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self._trace: list[dict[str, float]] = []
+
+    @property
+    def model(self) -> ActorCriticPolicy:
+        """The policy: actor and critic."""
+        return self._agent.policy
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The policy's optimizer."""
+        return self._agent.policy.optimizer
+
+    @property
+    def step(self) -> int:
+        """Next step to be taken."""
+        return self._step
+
+    @property
+    def total_steps(self) -> int:
+        """`span.last`."""
+        return self._span.last
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """What the optimizer trains; stable-baselines3 clips the norm of their gradient."""
+        return self.model.parameters()
+
+    def advance(self, until: int) -> None:
+        """Train up to step `until`, exclusive. Raises `Diverged` when a loss or a weight is not finite."""
+        with self._own_random():
+            while self._step < until:
+                self._update()
+        if not all(bool(p.isfinite().all()) for p in self.parameters()):
+            raise Diverged(f"a weight is not finite at step {self._step}")
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """`return`: mean of the last 100 training episodes (P2's metric, the same for every split).
+
+        `evaluation_return`: mean of 20 new episodes, actions sampled, from starts of the split's own. Returns are
+        undiscounted and unscaled.
+        """
+        return {"return": self._last_return(), "evaluation_return": self._evaluation_return(SPLITS.index(split))}
+
+    def trace(self) -> Sequence[Mapping[str, float]]:
+        """Mean return of the last 100 training episodes at up to 100 steps."""
+        return list(self._trace)
+
+    def recalibrate(self, n: int) -> None:
+        """Nothing to do: no batch norm."""
+
+    def snapshot(self) -> Snapshot:
+        """Weights, optimizer, environments in mid-episode, last observations, random states and returns."""
+        tensors, environments = self._environments.snapshot()
+        taken = dense.take(
+            self.model,
+            self.optimizer,
+            {"step": self._step, "returns": list(self._returns), "trace": self._trace.copy(), "envs": environments},
+        )
+        taken.tensors.update({f"environment.{name}": tensor for name, tensor in tensors.items()})
+        taken.tensors["rollout.observations"] = torch.from_numpy(np.array(self._agent._last_obs))
+        taken.tensors["rollout.episode_starts"] = torch.from_numpy(np.array(self._agent._last_episode_starts))
+        taken.tensors.update({f"random.{i}": state.clone() for i, state in enumerate(self._random)})
+        return taken
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of an equally constructed learner."""
+        tensors, meta = snapshot.tensors, snapshot.meta
+        dense.put(snapshot, self.model, self.optimizer)
+        prefix = "environment."
+        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        self._environments.restore(own, meta["envs"])
+        self._agent._last_obs = tensors["rollout.observations"].numpy().copy()
+        self._agent._last_episode_starts = tensors["rollout.episode_starts"].numpy().copy()
+        self._random = [tensors[f"random.{i}"].clone() for i in range(1 + len(self._cuda))]
+        self._step = meta["step"]
+        self._returns = deque(meta["returns"], maxlen=WINDOW)
+        self._trace = [dict(point) for point in meta["trace"]]
+
+    def _update(self) -> None:
+        agent = self._agent
+        try:
+            agent.collect_rollouts(self._environments, self._callback, agent.rollout_buffer, agent.n_steps)
+        except ValueError as error:
+            # torch refuses action probabilities that are not finite.
+            if all(bool(p.isfinite().all()) for p in self.parameters()):
+                raise
+            raise Diverged(f"a weight is not finite at step {self._step}") from error
+        agent.train()
+        logged = agent.logger.name_to_value
+        if not np.isfinite([logged["train/policy_loss"], logged["train/value_loss"]]).all():
+            raise Diverged(f"the loss is not finite at step {self._step}")
+        self._step += 1
+        self._returns.extend(value for _, value in self._environments.finished)
+        self._environments.finished.clear()
+        if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
+            self._trace.append({"step": self._step, "return": self._last_return()})
+
+    def _learning_rate(self, _progress: float) -> float:
+        return self._rate * self._factor(self._step)
+
+    def _last_return(self) -> float:
+        # Before the first episode ends, what the running ones have got so far: a lower bound.
+        return float(np.mean(self._returns if self._returns else self._environments.running))
+
+    @torch.no_grad()
+    def _evaluation_return(self, split: int) -> float:
+        seed = self._streams.seed("evaluation", split)
+        environments = envs.make(self._spec.data, EVALUATION_EPISODES, [seed])
+        generator = torch.Generator().manual_seed(seed)
+        returns = np.full(EVALUATION_EPISODES, np.nan)
+        observed = environments.reset()
+        while np.isnan(returns).any():
+            seen = torch.as_tensor(observed, device=self.model.device)
+            categorical = self.model.get_distribution(seen).distribution
+            assert isinstance(categorical, torch.distributions.Categorical)
+            actions = torch.multinomial(categorical.probs.cpu(), 1, generator=generator).numpy().ravel()
+            observed = environments.step(actions)[0]
+            for i, value in environments.finished:
+                if np.isnan(returns[i]):  # an environment's first episode only
+                    returns[i] = value
+            environments.finished.clear()
+        return float(returns.mean())
+
+    @contextmanager
+    def _own_random(self) -> Iterator[None]:
+        """stable-baselines3 samples actions from torch's global random state: put the learner's own there meanwhile."""
+        with torch.random.fork_rng(devices=self._cuda):
+            torch.set_rng_state(self._random[0])
+            for device, state in zip(self._cuda, self._random[1:], strict=True):
+                torch.cuda.set_rng_state(state, device)
+            try:
+                yield
+            finally:
+                self._random = self._random_states()
+
+    def _random_states(self) -> list[torch.Tensor]:
+        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self._cuda)]
+
+
+class WholeRollout(RolloutBuffer):
+    """A rollout buffer that hands out the whole rollout in its own order.
+
+    A2C takes one step on all of it, so that stable-baselines3's shuffle would change nothing but the order of sums, at
+    the price of drawing from numpy's global random state.
+    """
+
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        """One batch: the rollout, flattened environment by environment."""
+        assert self.full
+        assert batch_size is None
+        yield RolloutBufferSamples(
+            *(
+                self.to_torch(self.swap_and_flatten(array).astype(np.float32, copy=False).reshape(shape))
+                for array, shape in (
+                    (self.observations, (-1, *self.obs_shape)),
+                    (self.actions, (-1, self.action_dim)),
+                    (self.values, (-1,)),
+                    (self.log_probs, (-1,)),
+                    (self.advantages, (-1,)),
+                    (self.returns, (-1,)),
+                )
+            )
+        )
+
+
+def trace_every(span: Span) -> int:
+    """Steps between two points of a trace."""
+    return -(-(span.last - span.first) // TRACE_POINTS)
+
+
+def _network(model: Settings) -> dict[str, Any]:
+    hidden, activation = model["hidden"], str(model["activation"])
+    if activation not in ACTIVATIONS:
+        raise UsageError(f"unknown activation {activation!r}: one of {', '.join(ACTIVATIONS)}")
+    if not isinstance(hidden, list):
+        raise UsageError(f"model setting hidden = {hidden!r}: a list of layer widths is needed")
+    return {
+        "net_arch": [int(width) for width in hidden],
+        "activation_fn": ACTIVATIONS[activation],
+        "ortho_init": bool(model["orthogonal"]),
+    }
+
+
+def _optimizer(settings: Settings) -> tuple[type[torch.optim.Optimizer], float, dict[str, Any]]:
+    name = str(settings["name"])
+    if name not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {name!r}: one of {', '.join(OPTIMIZERS)}")
+    arguments = {key: value for key, value in settings.items() if key not in ("name", "lr")}
+    return OPTIMIZERS[name], _number(settings, "lr"), arguments
+
+
+def _number(settings: Settings, key: str) -> float:
+    value = settings[key]
+    if isinstance(value, str | list):
+        raise UsageError(f"setting {key} = {value!r}: a number is needed")
+    return float(value)
+
+
+def _integer(settings: Settings, key: str) -> int:
+    value = _number(settings, key)
+    if value != int(value) or value < 1:
+        raise UsageError(f"setting {key} = {value!r}: a whole number of at least 1 is needed")
+    return int(value)

@@ -1,0 +1,73 @@
+"""Image classification as a learner: batches sliced from tensors in memory."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from domains.vision import data, models
+from suite.experiment.streams import Streams
+from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
+from suite.experiment.task import Span, Split, TaskSpec
+
+EVALUATION_BATCH = 1000
+
+
+class VisionLearner(SupervisedLearner):
+    """Trains a classifier by cross-entropy; see `suite.experiment.task.Learner`."""
+
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+        dataset = data.load(spec.data)
+        shape = tuple(dataset.splits["train"].images.shape[1:])
+        super().__init__(spec, streams, span, device, lambda: models.build(spec.model, shape, dataset.classes))
+        self._splits = {name: split.to(device) for name, split in dataset.splits.items()}
+        self._order = Order(len(self._splits["train"].labels), spec.training.batch, self.generator)
+
+    def loss(self, step: int) -> Tensor:
+        """Mean cross-entropy on the batch of a step."""
+        images, labels = self._batch(step)
+        return F.cross_entropy(self.model(images), labels)
+
+    @torch.no_grad()
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Accuracy and mean cross-entropy on a split."""
+        part = self._splits[split]
+        with evaluating(self.model):
+            logits = torch.cat([self.model(images) for images in torch.split(part.images, EVALUATION_BATCH)])
+        return {
+            "accuracy": float((logits.argmax(1) == part.labels).double().mean()),
+            "loss": float(F.cross_entropy(logits, part.labels)),
+        }
+
+    def probes(self, n: int) -> Sequence[BatchProbe]:
+        """The first `n` training batches of the replicate; flow is that of one all-ones image."""
+
+        def probe(images: Tensor, labels: Tensor) -> BatchProbe:
+            def ones() -> Tensor:  # in the precision that the weights have by then
+                return torch.ones_like(images[:1], dtype=next(self.model.parameters()).dtype)
+
+            return BatchProbe(
+                self.model, lambda: F.cross_entropy(self.model(images), labels), lambda: self.model(ones())
+            )
+
+        return [probe(*self._batch(step)) for step in range(n)]
+
+    def recalibrate(self, n: int) -> None:
+        """Batch-norm statistics from the first `n` training batches; nothing for a model without batch norm."""
+        norms = [layer for layer in self.model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over the batches
+        self.model.train()
+        with torch.no_grad():
+            for step in range(n if norms else 0):
+                self.model(self._batch(step)[0])
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        rows = self._order.rows(step).to(self.device)
+        train = self._splits["train"]
+        return train.images[rows], train.labels[rows]

@@ -1,0 +1,116 @@
+"""The Transformer: causality, padding, cached decoding against teacher forcing, scores."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from domains.nlp.data import EOS, PAD
+from domains.nlp.learner import TranslationLearner
+from domains.nlp.scores import signatures, text_scores
+from domains.nlp.transformer import KeyValue, Transformer, positions
+
+Make = Callable[..., TranslationLearner]
+
+
+def model(shared: bool = True, normalize_before: bool = True) -> Transformer:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = Transformer(
+            20, width=16, heads=2, inner=32, encoder_layers=2, decoder_layers=2, dropout=0.0,
+            normalize_before=normalize_before, shared=shared,
+        )  # fmt: skip
+    return made.eval()
+
+
+SOURCE = torch.tensor([[5, 6, 7, EOS], [8, 9, EOS, PAD]])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("normalize_before", [True, False])
+def test_cached_decoding_agrees_with_teacher_forcing(shared: bool, normalize_before: bool) -> None:
+    network, target = model(shared, normalize_before), torch.tensor([[5, 9, 7, 9, EOS], [8, 3, EOS, PAD, PAD]])
+    forced = network(SOURCE, target)
+    read, token = network.encode(SOURCE), torch.tensor([EOS, EOS])
+    past: list[KeyValue | None] = [None, None]
+    for place in range(5):
+        torch.testing.assert_close(network.step(token, place, past, read), forced[:, place])
+        token = target[:, place]
+
+
+def test_decoding_of_a_trained_model_agrees_with_teacher_forcing(learner: Make) -> None:
+    made = learner("numbers-transformer", last=150, training__total_steps=150)
+    made.advance(150)
+    source = made._pairs.source["validation"]
+    found = made.model.greedy(source, 12)
+    made.model.eval()
+    forced = made.model(source, found).argmax(-1)
+    for row, again in zip(found.tolist(), forced.tolist(), strict=True):
+        length = row.index(EOS) + 1 if EOS in row else len(row)
+        assert row[:length] == again[:length]
+    assert len(set(found.flatten().tolist())) > 5
+
+
+def test_a_target_token_sees_none_behind_it() -> None:
+    network, target = model(), torch.tensor([[5, 6, 7, 8, EOS], [5, 6, 7, 8, EOS]])
+    changed = target.clone()
+    changed[:, 2] = 11
+    one, other = network(SOURCE, target), network(SOURCE, changed)
+    assert torch.equal(one[:, :3], other[:, :3])
+    assert not torch.allclose(one[:, 3:], other[:, 3:])
+
+
+def test_padding_of_the_source_changes_nothing() -> None:
+    network, target = model(), torch.tensor([[5, 6, EOS]])
+    short, long = torch.tensor([[5, 6, EOS]]), torch.tensor([[5, 6, EOS, PAD, PAD]])
+    torch.testing.assert_close(network(short, target), network(long, target))
+
+
+def test_padding_of_the_target_is_not_trained_on(learner: Make) -> None:
+    made = learner("numbers-transformer")
+    source, target = made.batch(0)
+    padded = torch.cat([target, torch.full((len(target), 5), PAD)], 1)
+    torch.testing.assert_close(made._loss(source, target), made._loss(source, padded))
+
+
+def test_a_shared_embedding_is_one_tensor_under_one_name() -> None:
+    names = model(shared=True).state_dict().keys()
+    assert [n for n in names if "embed" in n or "output_projection" in n] == ["encoder.embed_tokens.weight"]
+    names = model(shared=False).state_dict().keys()
+    assert {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "output_projection.weight"} <= names
+
+
+def test_dimensions_are_fairseqs() -> None:
+    # fairseq's Base with a joined dictionary of 32,768: 60.9 million parameters (sinusoids are no parameters).
+    with torch.device("meta"):
+        base = Transformer(32_768, 512, 8, 2_048, 6, 6, 0.1, normalize_before=False, shared=True)
+    assert round(sum(p.numel() for p in base.parameters()) / 1e6, 1) == 60.9
+
+
+def test_positions_continue() -> None:
+    assert torch.equal(positions(0, 9, 16)[4:], positions(4, 9, 16))
+
+
+def test_an_epoch_takes_each_pair_once(learner: Make) -> None:
+    made = learner("numbers-transformer")
+    made.batch(0)
+    assert sorted(row for step in range(8) for row in made._order.rows(step).tolist()) == list(range(64))
+    rows = [tuple(r[r != PAD].tolist()) for step in range(8) for r in made.batch(step)[1]]
+    assert len(rows) == len(set(rows)) == 64
+
+
+def test_exact_match_counts_equal_strings(learner: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = learner("numbers-transformer")
+    references = made._pairs.references["test"]
+    assert len(references) == 16
+    monkeypatch.setattr(made, "translate", lambda split: [*references[:12], *["falsch"] * 4])
+    scores = made.evaluate("test")
+    assert scores["exact_match"] == 0.75
+    assert 0 < scores["bleu"] < 100
+
+
+def test_perfect_translations_score_a_hundred_and_the_signature_says_how() -> None:
+    assert text_scores(["einundzwanzig"], ["einundzwanzig"]) == pytest.approx({"bleu": 100, "chrf": 100})
+    found = signatures()
+    assert "tok:char" in found["bleu"]
+    assert "version:" in found["chrf"]

@@ -1,0 +1,145 @@
+"""Slots of a cohort compute what stable-baselines3 computes for each run alone."""
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from domains.rl import envs
+from domains.rl.cohort import A2CCohort
+from domains.rl.learner import A2CLearner
+from suite.experiment.registry import read_task
+from suite.experiment.streams import Streams
+from suite.experiment.task import Cohort, Data, Settings, Snapshot, Span, TaskSpec, UsageError
+
+
+def _spec(changes: Mapping[str, Any] | None = None) -> TaskSpec:
+    """The shipped task at its smallest, with some values replaced."""
+    text = (resources.files("domains.rl") / "tasks" / "cartpole.toml").read_text()
+    return read_task(text, "cartpole.toml").at("smoke", changes).spec
+
+
+def _streams(spec: TaskSpec, slots: int) -> list[Streams]:
+    return [Streams(spec.hash, 1000 + i) for i in range(slots)]
+
+
+def _cohort(spec: TaskSpec, slots: int, span: Span) -> A2CCohort:
+    return A2CCohort(spec, _streams(spec, slots), span, "cpu")
+
+
+def _assert_slot(cohort: A2CCohort, slot: int, learner: A2CLearner, tolerance: float) -> None:
+    stacked = cohort.model.state_dict()
+    single = learner.model.state_dict()
+    assert list(stacked) == list(single)
+    for name, weights in single.items():
+        torch.testing.assert_close(stacked[name][slot], weights, rtol=tolerance, atol=tolerance, msg=name)
+
+
+def _squares(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [optimizer.state[p]["square_avg"] for p in optimizer.param_groups[0]["params"]]
+
+
+def test_a_cohort_fulfils_the_contract() -> None:
+    cohort = _cohort(_spec(), 2, Span(0, 3))
+    assert isinstance(cohort, Cohort)
+    assert (cohort.step, cohort.total_steps) == (0, 3)
+    with pytest.raises(UsageError, match="CPU"):
+        A2CCohort(_spec(), _streams(_spec(), 1), Span(0, 1), "cuda")
+
+
+@pytest.mark.parametrize("span", [Span(0, 20), Span(3, 20), Span(3, 20, 3)])
+def test_slots_begin_with_the_weights_of_single_learners(span: Span) -> None:
+    cohort = _cohort(_spec(), 2, span)
+    for slot, streams in enumerate(_streams(_spec(), 2)):
+        _assert_slot(cohort, slot, A2CLearner(_spec(), streams, span, "cpu"), 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"max_grad_norm": 0.01},
+        {"ent_coef": 0.05, "gae_lambda": 0.9, "normalize_advantage": True},
+    ],
+    ids=["task", "clipped", "other losses"],
+)
+@pytest.mark.parametrize("span", [Span(0, 20), Span(5, 20)])
+def test_every_slot_takes_the_updates_of_stable_baselines3(settings: dict[str, Any], span: Span) -> None:
+    spec = _spec({f"training.settings.{key}": value for key, value in settings.items()})
+    cohort = _cohort(spec, 3, span)
+    cohort.advance(span.first + 8)
+    for slot, streams in enumerate(_streams(spec, 3)):
+        learner = A2CLearner(spec, streams, span, "cpu")
+        learner.advance(span.first + 8)
+        _assert_slot(cohort, slot, learner, 2e-5)
+        for stacked, single in zip(_squares(cohort.optimizer), _squares(learner.optimizer), strict=True):
+            torch.testing.assert_close(stacked[slot], single, rtol=2e-3, atol=1e-9)
+        np.testing.assert_array_equal(cohort.evaluate("test")[slot]["return"], learner.evaluate("test")["return"])
+        assert cohort.traces()[slot] == learner.trace()
+
+
+def test_truncated_episodes_are_bootstrapped_as_in_stable_baselines3() -> None:
+    settings: Settings = {"max_episode_steps": 3, "reward_scale": 1.0}
+    found = envs.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
+    spec = _spec({"data.fingerprint": found, **{f"data.settings.{k}": v for k, v in settings.items()}})
+    cohort = _cohort(spec, 2, Span(0, 20))
+    cohort.advance(6)
+    for slot, streams in enumerate(_streams(spec, 2)):
+        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        learner.advance(6)
+        _assert_slot(cohort, slot, learner, 2e-5)
+
+
+def test_evaluation_plays_the_episodes_of_the_single_learner_and_alters_nothing() -> None:
+    spec = _spec()
+    cohort = _cohort(spec, 2, Span(0, 20))
+    before = cohort.snapshot()
+    scores = cohort.evaluate("validation"), cohort.evaluate("test")
+    after = cohort.snapshot()
+    assert before.meta == after.meta
+    assert all(torch.equal(tensor, after.tensors[name]) for name, tensor in before.tensors.items())
+    for slot, streams in enumerate(_streams(spec, 2)):
+        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        assert (scores[0][slot], scores[1][slot]) == (learner.evaluate("validation"), learner.evaluate("test"))
+
+
+def test_a_slot_does_not_depend_on_its_neighbours() -> None:
+    spec = _spec()
+    one, three = _cohort(spec, 1, Span(0, 20)), _cohort(spec, 3, Span(0, 20))
+    with torch.no_grad():
+        three.model.get_parameter("action_net.weight")[1].mul_(50)
+        three.model.get_parameter("value_net.weight")[2].fill_(float("nan"))
+    one.advance(8)
+    three.advance(8)
+    assert three.diverged() == [False, False, True]
+    for name, weights in one.model.state_dict().items():
+        torch.testing.assert_close(three.model.state_dict()[name][0], weights[0], rtol=2e-5, atol=2e-5, msg=name)
+
+
+def test_a_restored_cohort_goes_on_bit_for_bit() -> None:
+    spec = _spec()
+    whole = _cohort(spec, 2, Span(0, 20))
+    whole.advance(10)
+    taken = whole.snapshot()
+    taken = Snapshot({n: t.clone() for n, t in taken.tensors.items()}, json.loads(json.dumps(taken.meta)))
+    whole.advance(20)
+    again = _cohort(spec, 2, Span(0, 20))
+    again.restore(taken)
+    again.advance(20)
+    one, two = whole.snapshot(), again.snapshot()
+    assert one.meta == two.meta
+    assert all(torch.equal(tensor, two.tensors[name]) for name, tensor in one.tensors.items())
+    assert whole.evaluate("test") == again.evaluate("test")
+
+
+def test_global_random_streams_are_left_alone() -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
+    cohort = _cohort(_spec(), 2, Span(0, 3))
+    cohort.advance(3)
+    cohort.evaluate("test")
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]

@@ -1,0 +1,317 @@
+"""What the A2C learner promises the core, and what its environments promise stable-baselines3."""
+
+import json
+import random
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from domains.rl import envs
+from domains.rl.learner import WINDOW, A2CLearner
+from suite.experiment.registry import read_task
+from suite.experiment.streams import Streams
+from suite.experiment.task import (
+    Data,
+    Diverged,
+    Learner,
+    Probed,
+    RunError,
+    Settings,
+    Snapshot,
+    Span,
+    TaskSpec,
+    UsageError,
+)
+
+
+def _spec(scale: str = "smoke", changes: Mapping[str, Any] | None = None) -> TaskSpec:
+    """The shipped task at a scale, with some values replaced."""
+    text = (resources.files("domains.rl") / "tasks" / "cartpole.toml").read_text()
+    return read_task(text, "cartpole.toml").at(scale, changes).spec
+
+
+def _learner(span: Span, replicate: int = 1000, spec: TaskSpec | None = None, fresh: bool = False) -> A2CLearner:
+    spec = spec or _spec()
+    streams = Streams(spec.hash, replicate)
+    return A2CLearner(spec, streams.fresh() if fresh else streams, span, "cpu")
+
+
+def _short_episodes(limit: int) -> TaskSpec:
+    """Episodes end by the time limit before a pole can fall (which takes at least eight steps)."""
+    settings: Settings = {"max_episode_steps": limit, "reward_scale": 0.25}
+    found = envs.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
+    return _spec("smoke", {"data.fingerprint": found, **{f"data.settings.{k}": v for k, v in settings.items()}})
+
+
+def _same(one: Snapshot, two: Snapshot) -> bool:
+    return (
+        one.tensors.keys() == two.tensors.keys()
+        and all(torch.equal(tensor, two.tensors[name]) for name, tensor in one.tensors.items())
+        and one.meta == two.meta
+    )
+
+
+def _weights(learner: A2CLearner) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in learner.parameters()])
+
+
+def test_the_learner_fulfils_the_contract_and_has_no_probes() -> None:
+    learner = _learner(Span(0, 3))
+    assert isinstance(learner, Learner)
+    assert not isinstance(learner, Probed)
+    assert (learner.step, learner.total_steps) == (0, 3)
+
+
+@pytest.mark.parametrize("scale", ["lite", "quick", "smoke"])
+def test_the_task_names_parameters_of_the_policy(scale: str) -> None:
+    spec = _spec(scale)
+    shapes = {name: p.shape for name, p in _learner(Span(0, 1), spec=spec).model.named_parameters()}
+    assert set(spec.prunable) <= set(shapes)
+    hidden = {n for n, shape in shapes.items() if n.startswith("mlp_extractor") and len(shape) == 2}
+    assert set(spec.prunable) == hidden
+
+
+def test_equal_arguments_give_equal_bits_and_another_replicate_does_not() -> None:
+    one, two, other = _learner(Span(0, 6)), _learner(Span(0, 6)), _learner(Span(0, 6), replicate=1001)
+    torch.manual_seed(1)
+    one.advance(6)
+    torch.manual_seed(2)
+    two.advance(6)
+    other.advance(6)
+    assert _same(one.snapshot(), two.snapshot())
+    assert not torch.equal(_weights(one), _weights(other))
+
+
+def test_one_step_is_one_optimizer_update_of_one_rollout() -> None:
+    learner = _learner(Span(0, 4))
+    updates: list[int] = []
+    learner.optimizer.register_step_post_hook(lambda *_: updates.append(1))
+    before = learner._agent.num_timesteps
+    learner.advance(3)
+    assert learner.step == len(updates) == 3
+    assert learner._agent.num_timesteps - before == 3 * _spec().training.batch
+
+
+def test_fresh_streams_draw_other_weights_and_keep_the_environment() -> None:
+    winning, fresh = _learner(Span(0, 5)), _learner(Span(0, 5), fresh=True)
+    assert not torch.equal(_weights(winning), _weights(fresh))
+    fresh.model.load_state_dict(winning.model.state_dict())
+    winning.advance(5)
+    fresh.advance(5)
+    assert torch.equal(_weights(winning), _weights(fresh))
+
+
+def test_a_restored_learner_goes_on_bit_for_bit() -> None:
+    whole = _learner(Span(0, 100))
+    whole.advance(50)
+    taken = whole.snapshot()
+    taken = Snapshot({n: t.clone() for n, t in taken.tensors.items()}, json.loads(json.dumps(taken.meta)))
+    whole.advance(100)
+    again = _learner(Span(0, 100))
+    again.restore(taken)
+    assert again.step == 50
+    again.advance(100)
+    assert _same(whole.snapshot(), again.snapshot())
+    assert whole.evaluate("test") == again.evaluate("test")
+    assert whole.trace() == again.trace()
+    assert whole.optimizer.state_dict()["param_groups"] == again.optimizer.state_dict()["param_groups"]
+
+
+def test_a_snapshot_is_a_copy() -> None:
+    learner = _learner(Span(0, 10))
+    learner.advance(5)
+    taken = learner.snapshot()
+    kept = Snapshot({n: t.clone() for n, t in taken.tensors.items()}, json.loads(json.dumps(taken.meta)))
+    learner.advance(10)
+    assert _same(taken, kept)
+    learner.restore(taken)
+    learner.advance(10)
+    assert _same(taken, kept)
+
+
+def test_global_random_streams_are_left_alone() -> None:
+    def states() -> tuple[Any, ...]:
+        kind, keys, *rest = np.random.get_state()
+        return torch.get_rng_state().tolist(), kind, list(keys), rest, random.getstate()
+
+    before = states()
+    learner = _learner(Span(0, 3))
+    learner.advance(3)
+    learner.evaluate("test")
+    assert states() == before
+
+
+def test_evaluation_alters_nothing_and_has_starts_of_its_own() -> None:
+    learner, undisturbed = _learner(Span(0, 20)), _learner(Span(0, 20))
+    learner.advance(10)
+    undisturbed.advance(10)
+    before, training = learner.snapshot(), learner.model.training
+    validation, test = learner.evaluate("validation"), learner.evaluate("test")
+    assert _same(before, learner.snapshot())
+    assert learner.model.training == training
+    assert learner.evaluate("test") == test
+    assert validation["return"] == test["return"]
+    assert validation["evaluation_return"] != test["evaluation_return"]
+    learner.advance(20)
+    undisturbed.advance(20)
+    assert torch.equal(_weights(learner), _weights(undisturbed))
+
+
+def test_the_return_is_the_mean_of_the_last_hundred_training_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    lengths: dict[int, int] = {}
+    step_wait = envs.CartPole.step_wait
+
+    def counted(self: envs.CartPole) -> Any:
+        result = step_wait(self)
+        for i, done in enumerate(result[2]):
+            lengths[i] = lengths.get(i, 0) + 1
+            if done:
+                ended.append(lengths.pop(i))
+        return result
+
+    learner = _learner(Span(0, 150))
+    monkeypatch.setattr(envs.CartPole, "step_wait", counted)
+    learner.advance(150)
+    monkeypatch.undo()
+    assert len(ended) > 2 * WINDOW
+    # CartPole pays 1 a step: an undiscounted, unscaled return is an episode's length.
+    assert learner.evaluate("test")["return"] == pytest.approx(np.mean(ended[-100:]))
+    assert learner.trace()[-1] == {"step": 150, "return": learner.evaluate("test")["return"]}
+    assert len(learner.trace()) <= 101
+
+
+def test_rewards_are_scaled_for_the_agent_only() -> None:
+    learner = _learner(Span(0, 10), spec=_short_episodes(4))
+    learner.advance(10)
+    assert learner.evaluate("test") == {"return": 4.0, "evaluation_return": 4.0}
+    rewards = envs.CartPole(3, seeds=[0], reward_scale=0.25).step(np.array([0, 1, 0]))[1]
+    assert isinstance(rewards, np.ndarray)
+    assert rewards.tolist() == [0.25, 0.25, 0.25]
+
+
+def test_environments_move_as_gymnasiums_single_one() -> None:
+    vector = envs.CartPole(6, seeds=[3])
+    observed = vector.reset()
+    singles = [gym.make("CartPole-v1") for _ in range(6)]
+    for i, single in enumerate(singles):
+        single.reset(seed=i)
+        single.unwrapped.state = vector.dynamics.state[:, i].copy()  # type: ignore[attr-defined]
+    generator, ends = np.random.default_rng(0), 0
+    for _ in range(120):
+        actions = generator.integers(2, size=6)
+        observed, rewards, dones, infos = vector.step(actions)  # type: ignore[assignment]
+        for i, single in enumerate(singles):
+            seen, reward, terminated, truncated, _ = single.step(int(actions[i]))
+            assert (rewards[i], dones[i]) == (reward, terminated or truncated)
+            if dones[i]:
+                np.testing.assert_allclose(infos[i]["terminal_observation"], seen, rtol=1e-5)
+                assert not infos[i]["TimeLimit.truncated"]
+                assert np.abs(observed[i]).max() <= 0.05
+                single.reset(seed=i)
+                single.unwrapped.state = vector.dynamics.state[:, i].copy()  # type: ignore[attr-defined]
+                ends += 1
+            else:
+                np.testing.assert_allclose(observed[i], seen, rtol=1e-5)
+    assert ends == len(vector.finished) > 6
+
+
+def test_an_episode_ends_at_the_time_limit_and_the_next_one_has_its_full_length() -> None:
+    vector = envs.CartPole(2, seeds=[0], max_episode_steps=4)
+    ends = []
+    for t in range(12):
+        _, _, dones, infos = vector.step(np.array([t % 2, t % 2]))
+        if dones.any():
+            ends.append(t)
+            assert dones.all()
+            assert all(info["TimeLimit.truncated"] for info in infos)
+    assert ends == [3, 7, 11]
+    assert vector.finished == [(0, 4.0), (1, 4.0)] * 3
+
+
+def test_a_truncated_episode_is_bootstrapped_with_the_value_of_its_last_observation() -> None:
+    spec = _short_episodes(2)
+    learner = _learner(Span(0, 2), spec=spec)
+    lasts: list[np.ndarray] = []
+    step_wait = learner._environments.step_wait
+
+    def watched() -> Any:
+        result = step_wait()
+        lasts.append(np.stack([info.get("terminal_observation", np.full(4, np.nan)) for info in result[3]]))
+        return result
+
+    learner._environments.step_wait = watched  # type: ignore[method-assign]
+    agent = learner._agent
+    with learner._own_random():
+        agent.collect_rollouts(learner._environments, learner._callback, agent.rollout_buffer, agent.n_steps)
+    with torch.no_grad():
+        values = learner.model.predict_values(torch.as_tensor(lasts[1])).flatten().numpy()
+    gamma = spec.training.settings["gamma"]
+    assert np.isnan(lasts[0]).all()
+    np.testing.assert_allclose(agent.rollout_buffer.rewards[0], 0.25)
+    np.testing.assert_allclose(agent.rollout_buffer.rewards[1], 0.25 + gamma * values, rtol=1e-5)  # type: ignore[operator]
+    assert np.abs(values).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("span", "positions"), [(Span(0, 8), [0, 1, 5]), (Span(4, 8), [4, 5, 7]), (Span(4, 8, 4), [0, 1, 3])]
+)
+def test_the_learning_rate_follows_the_schedule(span: Span, positions: list[int]) -> None:
+    spec = _spec("smoke", {"training.total_steps": 8, "training.optimizer.lr": 0.5e-3})
+    assert spec.training.schedule["name"] == "linear"
+    learner = _learner(span, spec=spec)
+    used = []
+    for position in positions:
+        learner.advance(position + span.shift + 1)
+        used.append(learner.optimizer.param_groups[0]["lr"])
+    assert used == pytest.approx([0.5e-3 * (1 - position / 8) for position in positions])
+
+
+def test_a_run_from_step_k_starts_its_environments_afresh_from_the_stream_of_k() -> None:
+    def starts(learner: A2CLearner) -> list[list[float]]:
+        return learner.snapshot().tensors["rollout.observations"].tolist()  # type: ignore[no-any-return]
+
+    zero, four, again = _learner(Span(0, 8)), _learner(Span(4, 8)), _learner(Span(4, 8))
+    assert torch.equal(_weights(zero), _weights(four))
+    assert starts(four) == starts(again) != starts(zero)
+    assert starts(zero) == starts(_learner(Span(0, 3)))
+    actions = [each.snapshot().tensors["random.0"] for each in (four, again, zero, _learner(Span(4, 8), 1001))]
+    assert torch.equal(actions[0], actions[1])
+    assert not torch.equal(actions[0], actions[2])
+    assert not torch.equal(actions[0], actions[3])
+    four.advance(8)
+    again.advance(8)
+    assert torch.equal(_weights(four), _weights(again))
+    assert four._agent.num_timesteps == 4 * _spec().training.batch
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_reported_as_divergence(value: float) -> None:
+    learner = _learner(Span(0, 3))
+    with torch.no_grad():
+        learner.model.value_net.weight[0, 0] = value
+    with pytest.raises(Diverged, match="step 0"):
+        learner.advance(1)
+    learner = _learner(Span(0, 3))
+    with torch.no_grad():
+        learner.model.action_net.weight[0, 0] = value
+    with pytest.raises(Diverged, match="step 0"):
+        learner.advance(1)
+
+
+def test_an_environment_that_behaves_otherwise_is_refused() -> None:
+    spec = _spec("smoke", {"data.settings.max_episode_steps": 499})
+    with pytest.raises(RunError, match="fingerprint"):
+        _learner(Span(0, 1), spec=spec)
+    with pytest.raises(UsageError, match="CartPole-v1"):
+        envs.make(Data(name="Pong", fingerprint=""), 1, [0])
+
+
+def test_batch_must_be_environments_times_steps() -> None:
+    with pytest.raises(UsageError, match="n_envs"):
+        _learner(Span(0, 1), spec=_spec("smoke", {"training.batch": 7}))

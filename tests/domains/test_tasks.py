@@ -1,0 +1,69 @@
+"""What holds for every built-in task."""
+
+import pytest
+import torch
+
+from suite.experiment.flops import count
+from suite.experiment.registry import Registry, builder
+from suite.experiment.streams import Streams
+from suite.experiment.task import Learner, Probed, Span
+from suite.tickets.mask import Mask
+
+TASKS = Registry().ids
+
+
+def smallest(task_id: str) -> Learner:
+    spec = Registry().find(task_id).at("smoke").spec
+    return builder(spec)(spec, Streams(spec.hash, 1000), Span(0, spec.training.total_steps), "cpu")
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_the_learner_fulfils_the_contract_and_the_file_says_truly_if_it_has_probes(task_id: str) -> None:
+    learner = smallest(task_id)
+    assert isinstance(learner, Learner)
+    assert isinstance(learner, Probed) == Registry().find(task_id).at("smoke").spec.probes
+    assert learner.step == 0
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_the_stated_cost_of_a_step_is_the_counted_one(task_id: str) -> None:
+    """Within a third, since the padding of sentences differs from batch to batch."""
+    spec, learner = Registry().find(task_id).at("smoke").spec, smallest(task_id)
+    with count(learner.model) as flops:
+        learner.advance(1)
+    assert flops.dense == pytest.approx(spec.cost.flops_per_step, rel=0.34)
+    assert flops.dense > 0
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_a_step_of_an_empty_mask_costs_only_what_is_not_prunable(task_id: str) -> None:
+    spec, learner = Registry().find(task_id).at("smoke").spec, smallest(task_id)
+    full = Mask.dense(learner.model, spec.prunable)
+    with count(learner.model) as flops:
+        learner.advance(1)
+    empty = Mask({name: torch.zeros_like(kept) for name, kept in full.items()})
+    assert flops.sparse(full) == flops.dense
+    assert 0 <= flops.sparse(empty) < 0.5 * flops.dense
+    assert set(spec.prunable) <= set(flops.per_weight)
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_counting_changes_no_number(task_id: str) -> None:
+    counted, plain = smallest(task_id), smallest(task_id)
+    with count(counted.model):
+        counted.advance(2)
+    plain.advance(2)
+    state = plain.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in counted.model.state_dict().items())
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_evaluation_alters_nothing(task_id: str) -> None:
+    watched, plain = smallest(task_id), smallest(task_id)
+    for until in (1, 2):
+        watched.advance(until)
+        watched.evaluate("validation")
+        watched.evaluate("test")
+        plain.advance(until)
+    state = plain.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in watched.model.state_dict().items())
