@@ -1,0 +1,1 @@
+"""Entries of the leaderboards: one JSON file each, by domain."""
