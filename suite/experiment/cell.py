@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from suite.experiment import memory
+from suite.experiment.arithmetic import one_thread_without_denormals
 from suite.experiment.flops import StepFlops, count
 from suite.experiment.plan import DENSE, Cell, Prune
 from suite.experiment.provenance import provenance
@@ -37,8 +38,11 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     Raises RunError when the learner cannot be built, a needed mask is missing, or a cell trained again (because a mask
     of it is wanted that was not made) does not come out as it did.
     """
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # second moments of dead weights decay to denormals, which cost a hundredfold
+    with one_thread_without_denormals():
+        _run_cells(cells, store, tell)
+
+
+def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     if cells[0].arm == DENSE and cells[0].method.score_at == "start":
         for cell in cells:
             _prune(cell, None, store)

@@ -1,5 +1,6 @@
 """Cells run once, whatever happens, and come out the same bit for bit."""
 
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def test_the_same_run_twice_skips_every_cell(tmp_path: Path) -> None:
     _, _, second = run(task(), tmp_path)
     assert (first.finished, first.skipped) == (len(plan.cells), 0)
     assert (second.finished, second.skipped) == (0, len(plan.cells))
+
+
+def test_the_callers_arithmetic_comes_back(tmp_path: Path) -> None:
+    """Cells run with denormals flushed, a state of the processor; here it once broke every later test with floats."""
+    threads = torch.get_num_threads()
+    run(task(levels=1), tmp_path)
+    assert sys.float_info.min / 2 > 0.0
+    assert torch.get_num_threads() == threads
 
 
 def test_two_runs_come_out_the_same_bit_for_bit(tmp_path: Path) -> None:
