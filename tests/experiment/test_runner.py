@@ -137,6 +137,36 @@ def test_training_goes_on_from_a_snapshot_to_the_same_bits(tmp_path: Path, monke
     assert not [path for path in (tmp_path / "killed" / "cache").iterdir() if "partial" in path.name]
 
 
+def test_masks_are_not_lost_on_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen elsewhere: a resumed run that trains all weights again. Here each loss after the resume sees the mask."""
+    plan, store, _ = run(task(levels=1, replicates=1), tmp_path)
+    cell = next(cell for cell in plan if cell.arm == "winning")
+    kept = store.mask(cell.mask_key or "").mask
+    (tmp_path / "cells" / f"{cell.key}.json").unlink()
+    monkeypatch.setattr(cell_module, "SNAPSHOT_SECONDS", 0.0)
+
+    class Killed(Exception):
+        pass
+
+    def kill(steps: int, total: int) -> None:
+        if steps == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        cell_module.run_cells((cell,), store, kill)
+    original, revived = toy.ToyLearner.loss, []
+
+    def loss(self: toy.ToyLearner, step: int) -> torch.Tensor:
+        weights = dict(self.model.named_parameters())
+        revived.append(sum(int(weights[name][~mask].count_nonzero()) for name, mask in kept.items()))
+        return original(self, step)
+
+    monkeypatch.setattr(toy.ToyLearner, "loss", loss)
+    cell_module.run_cells((cell,), store, lambda steps, total: None)
+    assert 0 < len(revived) < cell.steps
+    assert not any(revived)
+
+
 @pytest.mark.parametrize("criterion", ["magnitude", "signed-magnitude", "random", "snip", "grasp", "synflow"])
 def test_one_shot_criteria_give_masks_of_the_exact_counts(criterion: str, tmp_path: Path) -> None:
     changes = {"criterion": criterion, "schedule": "one-shot", "score_at": "start", "rounds": 3}
