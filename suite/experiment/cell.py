@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from suite.experiment import memory
+from suite.experiment import meter
 from suite.experiment.arithmetic import one_thread_without_denormals
 from suite.experiment.flops import StepFlops, count
 from suite.experiment.plan import DENSE, Cell, Prune
@@ -86,8 +86,7 @@ class _Training:
 
     def run(self) -> list[_Trained]:
         """Train to the end and measure; a diverged run has no scores."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        memory.reset_peak()
+        self._meter = meter.Meter()
         step_flops = self._advance()
         weights = self._trainee.weights()
         lost = [
@@ -99,7 +98,7 @@ class _Training:
         )
         traces = self._trainee.traces()
         share = len(self._cells)
-        wall, cpu = (time.perf_counter() - wall) / share, (time.process_time() - cpu) / share
+        wall, cpu = (seconds / share for seconds in self._meter.seconds)
         trained = []
         for i, cell in enumerate(self._cells):
             if cell.arm == DENSE and not lost[i]:
@@ -133,7 +132,7 @@ class _Training:
                     cpu_seconds=cpu,
                     flops_dense=step_flops.dense * cell.steps,
                     flops_sparse=step_flops.sparse(mask) * cell.steps,
-                    peak_memory=memory.peak(),
+                    peak_memory=meter.peak(),
                 ),
                 provenance=provenance(
                     cell.spec.data.fingerprint,
@@ -154,6 +153,7 @@ class _Training:
             half_trained = store.snapshot(_partial(self._cells))
             if half_trained is not None:
                 running.restore(half_trained)
+                self._meter.add(half_trained.meta["seconds"])
             for stop in _stops(first):
                 self._keep_rewind_points()
                 if stop <= running.step:
@@ -161,7 +161,9 @@ class _Training:
                 running.advance(stop)
                 self._tell(stop - span.first, first.steps)
                 if time.monotonic() - saved > SNAPSHOT_SECONDS and stop < span.last:
-                    store.put_snapshot(_partial(self._cells), running.snapshot())
+                    taken = running.snapshot()
+                    taken.meta["seconds"] = self._meter.seconds
+                    store.put_snapshot(_partial(self._cells), taken)
                     saved = time.monotonic()
         return _step_flops(first.spec.model_dump_json())
 
