@@ -277,9 +277,11 @@ def _options(
 def _print_summary(view: "RunView") -> None:
     from rich.console import Console
 
-    from suite.results.text import summary_table
+    from suite.results.text import score_lines, summary_table
 
     Console().print(summary_table(view))
+    for line in score_lines(view):
+        typer.echo(line)
 
 
 def _minutes(seconds: float) -> str:

@@ -161,7 +161,7 @@ def view_of(folder: Path) -> RunView:
                 replicates=tuple(range(first, first + count)),
                 expected=len(planned.cells),
                 cells=tuple(found),
-                notes=tuple((name, f"{value:.4g}") for name, value in request.get("references", {}).items()),
+                references=request.get("references", {}),
             )
         )
     commands = dict.fromkeys(str(request.get("command", "")) for request in requests)

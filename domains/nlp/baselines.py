@@ -10,14 +10,15 @@ from suite.experiment.task import TaskSpec
 Gram = tuple[int, ...]
 
 
-def reference(spec: TaskSpec) -> dict[str, float]:
-    """Test log-perplexity (nats per token) of the `unigram` and the `trigram` model of the task's training text."""
+def reference(spec: TaskSpec) -> dict[str, dict[str, float]]:
+    """Test scores of the `unigram` and the `trigram` model of the task's training text, named as the learner's."""
     text: Corpus = corpus(spec.data)
     train, test = text.tokens["train"].tolist(), text.tokens["test"].tolist()
-    return {
+    found = {
         "unigram": Unigram(train, text.size).log_perplexity(test),
         "trigram": KneserNey(train, text.size).log_perplexity(test),
     }
+    return {name: {"log_perplexity": value, "perplexity": math.exp(value)} for name, value in found.items()}
 
 
 class Unigram:

@@ -322,8 +322,9 @@ def code_of(function: object) -> str:
     return sha256(Path(source).read_bytes()).hexdigest() if source else module
 
 
-def references(spec: TaskSpec) -> dict[str, float]:
-    """Figures of simple models on the task's data, if the task offers any."""
+def references(spec: TaskSpec) -> dict[str, dict[str, float]]:
+    """Test scores of simple models on the task's data, if the task offers any."""
     if spec.references is None:
         return {}
-    return dict(cast(References, _load(spec.references, spec))(spec))
+    found = cast(References, _load(spec.references, spec))(spec)
+    return {name: dict(scores) for name, scores in found.items()}

@@ -85,7 +85,7 @@ def _task_json(view: TaskView) -> dict[str, Any]:
             },
             "missing": [_place_json(place) for place in curves.missing],
             "diverged": [_place_json(place) for place in curves.diverged],
-            "notes": [{"label": label, "value": value} for label, value in view.notes],
+            "scores": view.scores,
         }
     )
     return found

@@ -9,6 +9,14 @@ from suite.results.judge import judge
 from suite.results.view import RunView
 
 
+def score_lines(run: RunView) -> list[str]:
+    """One line per task: all test scores of its dense network, and of the simple models it is measured against."""
+    return [
+        f"{view.spec.id}: " + "; ".join(f"{name} {words.scores(scores)}" for name, scores in view.scores.items())
+        for view in run.tasks
+    ]
+
+
 def summary_table(run: RunView) -> Table:
     """One row per task: dense value, critical density, and where the winning ticket beats each other arm."""
     judgements = [judge(curves_of(view)) for view in run.tasks]

@@ -1,6 +1,8 @@
 """What a report is made from: a run as it stands, finished or not."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
 
 from suite.experiment.result import CellResult
 from suite.experiment.task import Method, TaskSpec
@@ -11,7 +13,7 @@ class TaskView:
     """One task and method of a run: what was asked for, and the cells that are there.
 
     `at` lists the levels at which arms beside the ladder are trained (None: all); `expected` counts the cells of the
-    plan; `notes` are (label, value) pairs shown beside the curve, such as baselines.
+    plan; `references` are the test scores of simple models on the same data, by the model's name.
     """
 
     spec: TaskSpec
@@ -22,7 +24,14 @@ class TaskView:
     replicates: tuple[int, ...]
     expected: int
     cells: tuple[CellResult, ...]
-    notes: tuple[tuple[str, str], ...] = ()
+    references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """All test scores of the dense network, as means over its finished replicates, and of each reference."""
+        dense = [cell.test for cell in self.cells if cell.level == 0 and not cell.diverged]
+        means = {name: fmean(scores[name] for scores in dense) for name in (dense[0] if dense else ())}
+        return {"dense": means, **{name: dict(scores) for name, scores in self.references.items()}}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Numbers and findings in plain words, for the report and the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from suite.experiment.task import Metric
@@ -28,6 +28,11 @@ def number(value: float | None, signed: bool = False) -> str:
         return NOTHING
     text = f"{value:+.4g}" if signed else f"{value:.4g}"
     return text.replace("-", "−")
+
+
+def scores(named: Mapping[str, float]) -> str:
+    """Scores one after the other: `log_perplexity 2.402, perplexity 11.05`."""
+    return ", ".join(f"{name} {number(value)}" for name, value in named.items()) or NOTHING
 
 
 def percent(density: float | None) -> str:

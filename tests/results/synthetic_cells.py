@@ -103,7 +103,6 @@ def view(value: Value, task: TaskSpec | None = None, **changed: Any) -> TaskView
         "levels": 4,
         "at": None,
         "replicates": (0, 1, 2),
-        "notes": (),
     }
     skip = set(changed.pop("skip", ()))
     fields |= changed

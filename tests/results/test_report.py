@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report")
     hostile = spec(title="<script>alert('x')</script> & $x$", about="<img src=x onerror=alert(1)>")
     tasks = (
-        view(hard, hostile, skip=[("reinit", 3, 2)], notes=(("baseline <b>", "0.9 <i>"),)),
+        view(hard, hostile, skip=[("reinit", 3, 2)], references={"baseline <b>": {"<i>": 0.9}}),
         view(papers, spec(metric={"margin": 0.0}), replicates=(0,), levels=1, method=Method(rate=0.5)),
     )
     command = 'lottery run vision/toy --plugin "a<b>.py"'
@@ -195,7 +195,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
     (task,) = found["tasks"]
     assert set(task) == {
         "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "verdicts", "critical_density",
-        "area", "missing", "diverged", "notes",
+        "area", "missing", "diverged", "scores",
     }  # fmt: skip
     assert (task["task"], task["version"], task["hash"]) == ("vision/toy", "1.0.0", spec().hash)
     assert set(task["arms"]) == {"winning", "reinit", "random"}
@@ -210,11 +210,13 @@ def test_json_has_exactly_the_promised_keys() -> None:
 
 
 def test_json_names_what_is_not_there() -> None:
-    (task,) = as_json(run_of(view(hard, skip=[("reinit", 3, 2)], notes=(("trigram", "4.2"),))))["tasks"]
+    (task,) = as_json(run_of(view(hard, skip=[("reinit", 3, 2)], references={"trigram": {"accuracy": 0.4}})))["tasks"]
     assert task["missing"] == [{"arm": "reinit", "level": 3, "replicate": 2}]
     assert task["diverged"] == [{"arm": "random", "level": 4, "replicate": 1}]
     assert task["arms"]["random"][4]["values"][1] is None
-    assert task["notes"] == [{"label": "trigram", "value": "4.2"}]
+    dense = sum(hard("dense", 0, r) or 0.0 for r in range(3)) / 3
+    assert task["scores"]["trigram"] == {"accuracy": 0.4}
+    assert task["scores"]["dense"]["accuracy"] == pytest.approx(dense)
 
 
 @pytest.mark.parametrize("score", [1e308, 1e-308, 0.0])

@@ -9,7 +9,7 @@ from synthetic_cells import papers, spec, view
 from suite.results import words
 from suite.results.curve import curves_of
 from suite.results.judge import Judgement, judge
-from suite.results.text import summary_table
+from suite.results.text import score_lines, summary_table
 from suite.results.view import RunView
 
 
@@ -92,3 +92,10 @@ def test_the_terminal_table_has_a_row_per_task() -> None:
     assert "none shown" in rl
     assert "return[red]" in rl
     assert "39/39" in vision
+
+
+def test_scores_are_told_beside_those_of_simple_models() -> None:
+    run = RunView("run", "lottery run", (view(stepwise, references={"trigram": {"accuracy": 0.5, "loss": 2.0}}),))
+    (line,) = score_lines(run)
+    assert line.startswith("vision/toy: dense accuracy 0.901")
+    assert line.endswith("; trigram accuracy 0.5, loss 2")

@@ -52,4 +52,6 @@ def test_trigram_is_a_distribution_after_any_context() -> None:
 
 def test_reference_reads_the_test_text_and_ranks_the_models(task: Tasks) -> None:
     found = reference(task("kjv-lstm", "quick").spec)
-    assert found["trigram"] < found["unigram"] < math.log(256)
+    values = {name: scores["log_perplexity"] for name, scores in found.items()}
+    assert values["trigram"] < values["unigram"] < math.log(256)
+    assert found["trigram"]["perplexity"] == pytest.approx(math.exp(values["trigram"]))
