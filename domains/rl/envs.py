@@ -49,12 +49,12 @@ class Environments(VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Not possible: there are no single environments."""
-        raise NotImplementedError("vectorised environments have no attributes of their own")
+        """Raises AttributeError: there are no single environments."""
+        raise AttributeError(f"{attr_name!r} cannot be set: the environments are one object, stepped as arrays")
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Not possible: there are no single environments."""
-        raise NotImplementedError("vectorised environments have no methods of their own")
+        """Raises AttributeError: there are no single environments."""
+        raise AttributeError(f"{method_name!r} cannot be called: the environments are one object, stepped as arrays")
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """False for every environment."""

@@ -29,7 +29,8 @@ run = {levels = 3, replicates = 2}
 class BreastCancer(SupervisedLearner):
     def __init__(self, spec, streams, span, device):
         inputs, labels = load_breast_cancer(return_X_y=True)
-        self._inputs = torch.tensor((inputs - inputs.mean(0)) / inputs.std(0), dtype=torch.float32)
+        train = inputs[:369]
+        self._inputs = torch.tensor((inputs - train.mean(0)) / train.std(0), dtype=torch.float32)
         self._labels = torch.tensor(labels)
         self._rows = {"train": slice(0, 369), "validation": slice(369, 469), "test": slice(469, 569)}
         hidden = spec.model["hidden"]
