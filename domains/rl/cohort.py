@@ -143,7 +143,7 @@ class A2CCohort:
             "envs": environments,
         }
         taken = dense.take(self.model, self.optimizer, meta)
-        taken.tensors.update({f"environment.{name}": tensor for name, tensor in tensors.items()})
+        taken.tensors.update(tensors)
         taken.tensors["rollout.observations"] = torch.from_numpy(np.array(self._observed))
         taken.tensors.update({f"random.{i}": each.get_state() for i, each in enumerate(self._generators)})
         return taken
@@ -152,9 +152,7 @@ class A2CCohort:
         """Continue from a snapshot of an equally constructed cohort."""
         tensors, meta = snapshot.tensors, snapshot.meta
         dense.put(snapshot, self.model, self.optimizer)
-        prefix = "environment."
-        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        self._environments.restore(own, meta["envs"])
+        self._environments.restore(tensors, meta["envs"])
         self._observed = tensors["rollout.observations"].numpy().copy()
         for i, generator in enumerate(self._generators):
             generator.set_state(tensors[f"random.{i}"])

@@ -34,11 +34,11 @@ class Environments(VecEnv):
 
     @abstractmethod
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and JSON from which `restore` continues bit for bit."""
+        """Tensors, named `environment.…`, and JSON from which `restore` continues bit for bit."""
 
     @abstractmethod
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Put back what `snapshot` gave."""
+        """Put back what `snapshot` gave; other tensors may lie between them."""
 
     def close(self) -> None:
         """Nothing to release."""
@@ -118,17 +118,17 @@ class CartPole(Environments):
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Physical states, step counts, running returns and the random numbers' state."""
         arrays = {"state": self.dynamics.state, "steps": self.dynamics.steps, "running": self.running}
-        tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        tensors = {f"environment.{name}": torch.from_numpy(np.array(array)) for name, array in arrays.items()}
         # As text: a generator's state is of 128-bit integers, which canonical JSON refuses.
         states = [json.dumps(random.bit_generator.state) for random in self.random]
         return tensors, {"random": states, "finished": [list(episode) for episode in self.finished]}
 
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Put back what `snapshot` gave."""
-        self.dynamics.state = tensors["state"].numpy().copy()
-        self.dynamics.steps = tensors["steps"].numpy().copy()
+        self.dynamics.state = tensors["environment.state"].numpy().copy()
+        self.dynamics.steps = tensors["environment.steps"].numpy().copy()
         self.dynamics.prev_done[:] = False
-        self.running = tensors["running"].numpy().copy()
+        self.running = tensors["environment.running"].numpy().copy()
         for random, state in zip(self.random, meta["random"], strict=True):
             random.bit_generator.state = json.loads(state)
         self.finished = [(int(i), float(value)) for i, value in meta["finished"]]

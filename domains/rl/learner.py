@@ -139,7 +139,7 @@ class A2CLearner:
             self.optimizer,
             {"step": self._step, "returns": list(self._returns), "trace": self._trace.copy(), "envs": environments},
         )
-        taken.tensors.update({f"environment.{name}": tensor for name, tensor in tensors.items()})
+        taken.tensors.update(tensors)
         taken.tensors["rollout.observations"] = torch.from_numpy(np.array(self._agent._last_obs))
         taken.tensors["rollout.episode_starts"] = torch.from_numpy(np.array(self._agent._last_episode_starts))
         taken.tensors.update({f"random.{i}": state.clone() for i, state in enumerate(self._random)})
@@ -149,9 +149,7 @@ class A2CLearner:
         """Continue from a snapshot of an equally constructed learner."""
         tensors, meta = snapshot.tensors, snapshot.meta
         dense.put(snapshot, self.model, self.optimizer)
-        prefix = "environment."
-        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        self._environments.restore(own, meta["envs"])
+        self._environments.restore(tensors, meta["envs"])
         self._agent._last_obs = tensors["rollout.observations"].numpy().copy()
         self._agent._last_episode_starts = tensors["rollout.episode_starts"].numpy().copy()
         self._random = [tensors[f"random.{i}"].clone() for i in range(1 + len(self._cuda))]
