@@ -1,6 +1,5 @@
 """Runs a cell, or a cohort of cells: learner + ticket -> result, and the masks that are pruned from it."""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from suite.experiment.provenance import provenance
 from suite.experiment.prune import make_masks
 from suite.experiment.registry import builder
 from suite.experiment.result import CellResult, Layer, Spent
+from suite.experiment.snapshot import digest_of
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import RunError, Snapshot, Span, TaskSpec
@@ -35,8 +35,10 @@ PAUSES = 50
 def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     """Train, evaluate and prune one cell, or one whole cohort, as far as the store does not have it.
 
-    Raises RunError when the learner cannot be built, a needed mask is missing, or a cell trained again (because a mask
-    of it is wanted that was not made) does not come out as it did.
+    A cohort is always trained whole, since its arithmetic is part of its numbers: a member whose ladder diverged, so
+    that it has no ticket, fills its slot unpruned and leaves no result. Raises RunError when the learner cannot be
+    built, a needed mask is missing, or a cell trained again (because a mask of it is wanted that was not made) does not
+    come out as it did.
     """
     with one_thread_without_denormals():
         _run_cells(cells, store, tell)
@@ -47,12 +49,16 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
         for cell in cells:
             _prune(cell, None, store)
     known = [store.cell(cell.key) for cell in cells]
+    fillers = [bool(cell.cohort) and _ticketless(cell, store) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
     trained = None
-    if None in known or any(_unpruned(cell, store) and end is None for cell, end in zip(cells, ends, strict=True)):
+    missing = [result is None and not filler for result, filler in zip(known, fillers, strict=True)]
+    if any(missing) or any(_unpruned(cell, store) and end is None for cell, end in zip(cells, ends, strict=True)):
         trained = _Training(cells, store, tell).run()
         ends = [one.weights for one in trained]
     for i, cell in enumerate(cells):
+        if fillers[i]:
+            continue
         result = known[i] or (trained[i].result if trained else None)
         assert result is not None
         if trained and trained[i].result.weights_digest != result.weights_digest:
@@ -77,11 +83,18 @@ class _Training:
 
     def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell) -> None:
         self._cells, self._first, self._store, self._tell = cells, cells[0], store, tell
-        starts = [rewind(cell, store) if cell.weights == "rewound" else None for cell in cells]
+        starts = [
+            rewind(cell, store) if cell.weights == "rewound" and not _ticketless(cell, store) else None
+            for cell in cells
+        ]
         self._trainee = trainee(cells)
         self._trainee.load(starts)
         single = build(self._first).model if self._first.cohort else self._trainee.model
-        self._masks = [_mask(cell, store, single) for cell in cells]
+        self._masks = [
+            Mask.dense(single, cell.spec.prunable) if cell.cohort and _ticketless(cell, store)
+            else _mask(cell, store, single)
+            for cell in cells
+        ]  # fmt: skip
         self._parameters = sum(parameter.numel() for parameter in single.parameters())
 
     def run(self) -> list[_Trained]:
@@ -201,15 +214,6 @@ def _step_flops(spec_json: str) -> StepFlops:
     return flops
 
 
-def digest_of(weights: Weights) -> str:
-    """SHA-256 over names and bytes, in hex: equal digests are equal bits."""
-    hasher = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        hasher.update(name.encode())
-        hasher.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return hasher.hexdigest()
-
-
 def _prune(cell: Cell, end: Weights | None, store: Store) -> None:
     """Make the masks that are still to be made from a cell, of its trained weights or (None) of its initial ones."""
     unpruned = _unpruned(cell, store)
@@ -238,6 +242,10 @@ def _stops(cell: Cell) -> list[int]:
     if cell.arm == DENSE and cell.method.rewind_step > first:
         stops.add(cell.method.rewind_step)
     return sorted(stops - {first})
+
+
+def _ticketless(cell: Cell, store: Store) -> bool:
+    return cell.mask_key is not None and not store.has_mask(cell.mask_key)
 
 
 def _cached_end(cell: Cell, store: Store) -> Weights | None:

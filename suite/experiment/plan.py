@@ -238,8 +238,7 @@ class _Planner:
         )
 
     def _prune_key(self, parent: str, levels_at_once: int) -> str:
-        apart = {"name", "rewind_step", "schedule_after_rewind", "reinit_steps"}  # they decide what is trained from it
-        pruning = self._task.method.model_dump(mode="json", exclude=apart)
+        pruning = self._task.method.pruning
         return digest({"parent": parent, "levels": levels_at_once, "method": pruning, "code": self._criterion_code})
 
 

@@ -9,21 +9,24 @@ from suite.experiment.store import Store
 from suite.experiment.task import Learner, Method, Probed, RunError
 from suite.tickets.mask import Mask
 from suite.tickets.scores import CRITERIA, Scores
-from suite.tickets.select import keep_count, prune, survivors
+from suite.tickets.select import keep_count, keep_each, prune, survivors
 from suite.tickets.ticket import Ticket
 
 
 def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store) -> None:
-    """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged."""
+    """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged.
+
+    A ticket's header says what its key says and no more: methods that differ only in how tickets are trained share it.
+    """
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
     for step in wanted:
         ticket = Ticket(
             pruned(cell, learner, mask, step.level),
             task_hash=cell.spec.hash,
-            method_hash=cell.method.hash,
+            method_hash=cell.method.pruning_hash,
             level=cell.level + step.level,
             replicate=cell.replicate,
-            rewind_step=cell.method.rewind_step,
+            rewind_step=cell.span.first,
             parent=parent,
         )
         store.put_mask(step.key, ticket)
@@ -38,15 +41,16 @@ def pruned(cell: Cell, learner: Learner, mask: Mask, times: int) -> Mask:
     method, model = cell.method, learner.model
     if times == 1 and method.rounds == 1:
         return prune(scores(cell, learner), mask, method.rate, method.scope, method.floor)
-    if method.scope == "layerwise":
-        known = scores(cell, learner)
-        for _ in range(times):
-            mask = prune(known, mask, method.rate, method.scope, method.floor)
-        return mask
+    targets = {name: _targets(int(tensor.sum()), times, method) for name, tensor in mask.items()}
+    totals = _targets(mask.remaining, times, method)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
-        for keep in _targets(mask.remaining, times, method):
-            mask = keep_count(scores(cell, learner), mask, keep, method.floor)
+        for turn, total in enumerate(totals):
+            found = scores(cell, learner)
+            if method.scope == "layerwise":
+                mask = keep_each(found, mask, {name: each[turn] for name, each in targets.items()}, method.floor)
+            else:
+                mask = keep_count(found, mask, total, method.floor)
             mask.apply(model)
     finally:
         model.load_state_dict(weights)

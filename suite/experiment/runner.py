@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,7 @@ class Outcome:
     finished: int = 0
     skipped: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    errors: list[BaseException] = field(default_factory=list)
     blocked: dict[str, str] = field(default_factory=dict)
 
 
@@ -80,7 +81,7 @@ def execute(
 
     Raises RunError for a corrupted store file, before anything is run, and KeyboardInterrupt with finished cells kept.
     """
-    units = {unit[0].key: unit for plan in plans for unit in plan.units()}
+    units = _united(plans)
     done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, store)}
     waiting = {key: unit for key, unit in units.items() if not all(cell.key in done for cell in unit)}
     left = tuple(cell for unit in waiting.values() for cell in unit)
@@ -90,9 +91,12 @@ def execute(
     free = list(range(executor.slots))
     try:
         while waiting or running:
-            for key, reason in _blocked(waiting, done, store, outcome).items():
-                outcome.blocked.update({cell.key: reason for cell in waiting.pop(key)})
-            ready = [unit for unit in waiting.values() if all(need in done for cell in unit for need in cell.needs)]
+            _block(waiting, done, store, outcome)
+            ready = [
+                unit
+                for unit in waiting.values()
+                if all(need in done for cell in unit if cell.key not in outcome.blocked for need in cell.needs)
+            ]
             ready.sort(key=lambda unit: not unit[0].prunes)  # ladders first: everything else hangs on them
             for unit in ready[: len(free)]:
                 del waiting[unit[0].key]
@@ -106,7 +110,7 @@ def execute(
                 unit, slot = running.pop(future)
                 free.append(slot)
                 _settle(unit, slot, future, store, outcome, reporter)
-                done.update(cell.key for cell in unit if cell.key not in outcome.failed)
+                done.update(cell.key for cell in unit if not {*outcome.failed, *outcome.blocked} & {cell.key})
     finally:
         executor.close()
     return outcome
@@ -117,31 +121,46 @@ def _is_done(cell: Cell, store: Store) -> bool:
     return result is not None and (result.diverged or all(store.has_mask(prune.key) for prune in cell.prunes))
 
 
-def _blocked(waiting: Mapping[str, Unit], done: Iterable[str], store: Store, outcome: Outcome) -> dict[str, str]:
-    """Units that can never start, with the reason: what they start from failed, or diverged and left no mask."""
-    lost = {*outcome.failed, *outcome.blocked}
-    finished = set(done)
-    blocked: dict[str, str] = {}
-    for key, unit in waiting.items():
+def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:
+    """Mark cells that can never start: what they start from failed, or diverged and left no mask.
+
+    A unit leaves `waiting` when nothing of it is left to do; the rest of a cohort runs without its blocked members.
+    """
+    for key, unit in list(waiting.items()):
         for cell in unit:
-            if lost.intersection(cell.needs):
-                blocked[key] = f"{cell.name} starts from a run that failed"
-            elif finished.issuperset(cell.needs) and cell.mask_key is not None and not store.has_mask(cell.mask_key):
-                blocked[key] = f"{cell.name} starts from a run that diverged"
-    return blocked
+            if {*outcome.failed, *outcome.blocked}.intersection(cell.needs):
+                outcome.blocked[cell.key] = f"{cell.name} starts from a run that failed or diverged"
+            elif done.issuperset(cell.needs) and cell.mask_key is not None and not store.has_mask(cell.mask_key):
+                outcome.blocked[cell.key] = f"{cell.name} starts from a run that diverged"
+        if all(cell.key in done or cell.key in outcome.blocked for cell in unit):
+            del waiting[key]
+
+
+def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
+    """All units by the key of their first cell; where plans share a cell it makes the masks that each of them wants."""
+    units: dict[str, Unit] = {}
+    for each in plans:
+        for unit in each.units():
+            shared = units.get(unit[0].key, unit)
+            units[unit[0].key] = tuple(
+                replace(cell, prunes=tuple(dict.fromkeys((*other.prunes, *cell.prunes))))
+                for cell, other in zip(unit, shared, strict=True)
+            )
+    return units
 
 
 def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: Outcome, reporter: Reporter) -> None:
     error = future.exception()
     if error is None:
-        for cell in unit:
+        for cell in (cell for cell in unit if cell.key not in outcome.blocked):
             result = store.cell(cell.key)
             outcome.finished += 1
             reporter.finished(cell, slot, result.value if result else None)
         return
+    outcome.errors.append(error)
     expected = isinstance(error, RunError | UsageError | WorkerDied)
     message = str(error) if expected else f"{type(error).__name__}: {error}"
-    for cell in unit:
+    for cell in (cell for cell in unit if cell.key not in outcome.blocked):
         outcome.failed[cell.key] = f"{cell.name}: {message}"
         reporter.failed(cell, slot, message)
     if isinstance(error, DiskFull):

@@ -1,5 +1,7 @@
 """Snapshots of a model and its optimizer under dense names, whatever the layers are made of by now."""
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -43,6 +45,12 @@ def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) 
     except RuntimeError as error:
         raise RunError(f"snapshot does not fit the model: {' '.join(str(error).split())}") from error
     by_name = {name: (parameter, layer) for parameter, (name, layer) in parameter_names(model).items()}
+    # Step counts stay on the CPU unless the optimizer's kernel reads them on the device, as torch itself has it.
+    on_device = {
+        parameter: bool(group.get("fused") or group.get("capturable"))
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     optimizer.state.clear()
     for name, value in snapshot.tensors.items():
         if not name.startswith(_OPTIMIZER):
@@ -53,7 +61,17 @@ def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) 
         parameter, layer = by_name[parameter_name]
         stored_state = getattr(layer, "stored_state", None)
         stored = stored_state(parameter, value) if value.dim() and stored_state is not None else value
-        optimizer.state[parameter][key] = stored.detach().clone()
+        device = parameter.device if value.dim() or on_device[parameter] else torch.device("cpu")
+        optimizer.state[parameter][key] = stored.detach().clone().to(device)
     for name, scalar in snapshot.meta["optimizer_scalars"].items():
         key, parameter_name = name.split(".", 1)
         optimizer.state[by_name[parameter_name][0]][key] = scalar
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and bytes, in hex: equal digests are equal bits."""
+    hasher = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        hasher.update(name.encode())
+        hasher.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()

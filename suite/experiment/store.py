@@ -124,13 +124,18 @@ class Store:
     # Weights and half-trained snapshots: a cache
 
     def snapshot(self, name: str) -> Snapshot | None:
-        """A cached snapshot; None when there is none, or none that can be read whole."""
+        """A cached snapshot; None when there is none, or none that can be read whole and has the digest it states."""
         from safetensors import SafetensorError, safe_open
+
+        from suite.experiment.snapshot import digest_of
 
         try:
             with safe_open(self._cache(name), framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-                return Snapshot(tensors, json.loads(file.metadata()["meta"]))
+                header = file.metadata()
+            if header["sha256"] != digest_of(tensors):
+                return None
+            return Snapshot(tensors, json.loads(header["meta"]))
         except (SafetensorError, OSError, KeyError, ValueError, TypeError):
             return None
 
@@ -138,8 +143,11 @@ class Store:
         """Cache a snapshot."""
         from safetensors.torch import save
 
+        from suite.experiment.snapshot import digest_of
+
         tensors = {key: value.detach().cpu().contiguous().clone() for key, value in snapshot.tensors.items()}
-        self._write(self._cache(name), save(tensors, metadata={"meta": json.dumps(snapshot.meta)}))
+        header = {"meta": json.dumps(snapshot.meta), "sha256": digest_of(tensors)}
+        self._write(self._cache(name), save(tensors, metadata=header))
 
     def drop_snapshot(self, name: str) -> None:
         """Forget a cached snapshot."""

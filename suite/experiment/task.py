@@ -131,6 +131,17 @@ class Method(Frozen):
         """SHA-256 of the canonical JSON; the name is a label and no part of it."""
         return digest(self.model_dump(mode="json", exclude={"name"}))
 
+    @property
+    def pruning(self) -> dict[str, Any]:
+        """What decides a mask, once its parent is trained; the rest decides what is trained from it."""
+        apart = {"name", "rewind_step", "schedule_after_rewind", "reinit_steps"}
+        return self.model_dump(mode="json", exclude=apart)
+
+    @property
+    def pruning_hash(self) -> str:
+        """SHA-256 of the canonical JSON of `pruning`: the method that a ticket's header names."""
+        return digest(self.pruning)
+
 
 class RunOptions(Frozen):
     """What of the experiment is run, and how: part of no identity.

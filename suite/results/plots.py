@@ -82,12 +82,13 @@ def _reference(axes: Axes, curves: TaskCurves) -> list[Line2D | Patch]:
 
 
 def _density_axis(axes: Axes, densities: Sequence[float]) -> None:
-    low, high = min(densities), max(densities)
+    shown = [density for density in densities if density > 0] or [1.0]  # nothing left has no place on a log axis
+    low, high = min(shown), max(shown)
     axes.set_xscale("log")
     axes.set_xlim(high * 1.08, low / 1.08)
     ticks = [m * 10.0**e for e in range(-6, 1) for m in (1, 2, 5) if low / 1.09 <= m * 10.0**e <= high]
     axes.xaxis.set_major_locator(FixedLocator(ticks or [low]))
-    axes.xaxis.set_minor_locator(FixedLocator(sorted(set(densities))))
+    axes.xaxis.set_minor_locator(FixedLocator(sorted(set(shown))))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 100:.3g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda _x, _pos: ""))
     axes.set_xlabel("density: weights remaining (%, log scale)")

@@ -174,11 +174,11 @@ def critical_density(densities: Sequence[float], lower_bounds: Sequence[float | 
 def area(densities: Sequence[float], values: Sequence[float], chance: float, dense: float) -> float | None:
     """Area under a curve over log-density, by trapezoid; 1 is the dense value at every density, 0 is chance.
 
-    Divided by the range of log-density, so curves over one range compare. None for fewer than two densities, or when
-    dense equals chance.
+    Divided by the range of log-density, so curves over one range compare. None for fewer than two densities, for one
+    of 0, which has no logarithm, or when dense equals chance.
     """
     points = sorted(zip(densities, values, strict=True))
-    if len(points) < 2 or points[0][0] == points[-1][0] or dense == chance:
+    if len(points) < 2 or points[0][0] <= 0 or points[0][0] == points[-1][0] or dense == chance:
         return None
     x = np.log([density for density, _ in points])
     y = (np.array([value for _, value in points]) - chance) / (dense - chance)

@@ -29,9 +29,14 @@ def prune(scores: Mapping[str, Tensor], mask: Mask, rate: float, scope: Scope = 
     another shape or NaN.
     """
     if scope == "layerwise":
-        keep = {n: max(survivors(int(t.sum()), rate), _least(t, floor)) for n, t in mask.items()}
-        return Mask({name: _keep_best(_flat(scores, mask, name), mask[name], keep[name]) for name in mask})
+        return keep_each(scores, mask, {n: survivors(int(t.sum()), rate) for n, t in mask.items()}, floor)
     return keep_count(scores, mask, survivors(mask.remaining, rate), floor)
+
+
+def keep_each(scores: Mapping[str, Tensor], mask: Mask, keep: Mapping[str, int], floor: float = 0.0) -> Mask:
+    """Keep `keep[name]` of each tensor's remaining weights, or as many as its floor wants; see `prune`."""
+    counts = {name: max(keep[name], _least(mask[name], floor)) for name in mask}
+    return Mask({name: _keep_best(_flat(scores, mask, name), mask[name], counts[name]) for name in mask})
 
 
 def keep_count(scores: Mapping[str, Tensor], mask: Mask, keep: int, floor: float = 0.0) -> Mask:

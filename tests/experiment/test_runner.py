@@ -3,18 +3,21 @@
 import itertools
 import sys
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from suite.experiment import cell as cell_module
 from suite.experiment import meter
-from suite.experiment.executors import LocalExecutor
+from suite.experiment.executors import InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
 from suite.experiment.runner import execute, make_plan
 from suite.experiment.store import Store
-from suite.experiment.task import Diverged, RunError
+from suite.experiment.task import Diverged, RunError, Span
+from suite.tickets.arms import ARMS
 from suite.tickets.select import survivors
 from tests.experiment import toy
 from tests.experiment.running import Quiet, results, run
@@ -69,8 +72,41 @@ def test_two_runs_come_out_the_same_bit_for_bit(tmp_path: Path) -> None:
     assert len({r.weights_digest for r in mine.values()}) == len(mine)
 
 
-def test_the_winning_ticket_is_the_dense_weights_at_k_under_the_mask(tmp_path: Path) -> None:
-    """And its training goes on as the dense run's did: with a mask that keeps all, it is the dense run."""
+@pytest.mark.parametrize("execution", ["single", "cohort"])
+def test_tickets_start_from_the_dense_weights_at_k_under_their_mask(
+    execution: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen from inside: the weights at the first step of each cell that is rewound, against a bare run up to k."""
+    changes = {"rewind_step": 7, "model.dropout": 0.3} if execution == "single" else {"rewind_step": 7}
+    chosen = task(changes=changes, levels=1, arms=("winning", "shuffled_mask"), exec=execution)
+    plan = make_plan(chosen)
+    seen: list[dict[str, torch.Tensor]] = []
+    original = cell_module.enforce
+
+    def spied(model: torch.nn.Module, *rest: Any) -> AbstractContextManager[None]:
+        entered = original(model, *rest)
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return entered
+
+    monkeypatch.setattr(cell_module, "enforce", spied)
+    store = Store.create(tmp_path)
+    rewound = 0
+    for unit in plan.units():
+        cell_module.run_cells(unit, store, lambda steps, total: None)
+        for slot, cell in enumerate(unit if unit[0].arm != "dense" else ()):
+            bare = toy.ToyLearner(cell.spec, cell.streams, Span(0, 40), "cpu")
+            bare.advance(7)
+            mask = ARMS[cell.arm].mask(store.mask(cell.mask_key or "").mask, cell.streams.seed("permutation", 1))
+            for name, value in bare.model.state_dict().items():
+                expected = value * mask[name] if name in mask else value
+                found = seen[-1][name][slot] if execution == "cohort" else seen[-1][name]
+                assert torch.allclose(found, expected, atol=1e-6)
+            rewound += 1
+    assert rewound == 4
+
+
+def test_the_winning_ticket_goes_on_from_step_k(tmp_path: Path) -> None:
+    """Under a mask that keeps all it still parts from the dense run: its optimizer is fresh."""
     plan, store, _ = run(task(changes={"rate": 0.0, "rewind_step": 7, "model.dropout": 0.3}, levels=1), tmp_path)
     found = results(plan, store)
     winning, dense = found["winning", 1, 0], found["dense", 0, 0]
@@ -224,6 +260,40 @@ def test_a_diverged_run_is_recorded_and_blocks_only_its_descendants(
     assert found["winning", 2, 0] is not None
     assert not outcome.failed
     assert "diverged" in next(iter(outcome.blocked.values()))
+
+
+def test_a_diverged_member_of_a_cohort_takes_only_its_own_ladder_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _, _ = run(task(arms=("winning",), exec="cohort"), tmp_path / "whole")
+    original = toy.ToyCohort.diverged
+
+    def diverged(self: toy.ToyCohort) -> list[bool]:
+        first_level = bool((self.model[0].weight == 0).any()) and not self.model[0].weight.isnan().any()
+        lost = [slot._streams.replicate == 1 for slot in self._slots] if first_level else original(self)
+        return [bool(one) for one in lost]
+
+    monkeypatch.setattr(toy.ToyCohort, "diverged", diverged)
+    plan, store, outcome = run(task(arms=("winning",), exec="cohort"), tmp_path / "lost")
+    found = {(c.level, c.replicate): store.cell(c.key) for c in plan}
+    assert {place for place, result in found.items() if result is not None and result.diverged} == {(1, 1)}
+    assert found[2, 1] is None
+    survivor = found[2, 0]
+    assert survivor is not None
+    assert survivor.weights_digest == results(whole, Store(tmp_path / "whole"))["winning", 2, 0].weights_digest
+    (reason,) = outcome.blocked.values()
+    assert "level 2 replicate 1 starts from a run that diverged" in reason
+    _, _, again = run(task(arms=("winning",), exec="cohort"), tmp_path / "lost")
+    assert (again.finished, again.failed) == (0, {})
+
+
+def test_plans_that_share_a_cell_have_all_its_masks_made(tmp_path: Path) -> None:
+    plans = [make_plan(task(changes={"rate": rate}, replicates=1, levels=1)) for rate in (0.4, 0.6)]
+    store = Store.create(tmp_path)
+    outcome = execute(plans, store, InlineExecutor(), Quiet())
+    assert not outcome.failed
+    assert not outcome.blocked
+    assert all(results(plan, store) for plan in plans)
 
 
 def test_a_cell_that_fails_takes_only_its_descendants_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

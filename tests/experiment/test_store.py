@@ -85,6 +85,18 @@ def test_a_damaged_cache_is_only_a_cache(tmp_path: Path) -> None:
     assert not outcome.failed
 
 
+def test_one_flipped_bit_of_a_cached_tensor_is_seen(tmp_path: Path) -> None:
+    """Otherwise another rate would be pruned from damaged weights, under the right key."""
+    _, store, _ = run(task(changes={"rewind_step": 3}, levels=0), tmp_path)
+    for path in (tmp_path / "cache").iterdir():
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        name = path.name.removesuffix(".safetensors")
+        assert store.snapshot(name) is not None
+        path.write_bytes(content)
+        assert store.snapshot(name) is None
+
+
 def test_cells_adopted_from_elsewhere_are_checked(tmp_path: Path) -> None:
     plan, source, _ = run(task(levels=0), tmp_path / "a")
     path = tmp_path / "a" / "cells" / f"{plan.cells[0].key}.json"
