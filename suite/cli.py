@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -40,7 +41,7 @@ MethodOption = Annotated[
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Seeds of the whole chain, 1 or more.")]
 Levels = Annotated[int | None, typer.Option("--levels", help="Prunings: N gives levels 0 (dense) to N.")]
 At = Annotated[
-    str | None, typer.Option("--at", help="Levels at which the other arms are trained: 1,2,4,8 (default: all).")
+    str | None, typer.Option("--at", help="Levels at which the other arms are trained: 1,2,4,8 (default: the task's).")
 ]
 Arms = Annotated[
     str | None,
@@ -119,14 +120,13 @@ def show(task: OneTask, scale: ScaleOption = None, plugin: Plugin = None, as_jso
 def plan(
     tasks: Tasks, scale: ScaleOption = None, method: MethodOption = None, replicates: Replicates = None,
     levels: Levels = None, at: At = None, arms: Arms = None, seed: Seed = None, change: Set = None,
-    device: Device = None, plugin: Plugin = None, as_json: Json = False,
+    device: Device = None, plugin: Plugin = None, execution: Exec = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a run would do and cost, without doing it."""
     from suite.run import choose, plans_of
 
-    chosen = choose(
-        tasks, scale, method, _options(replicates, levels, at, arms, seed, device), change or (), plugin or ()
-    )
+    options = _options(replicates, levels, at, arms, seed, device, execution)
+    chosen = choose(tasks, scale, method, options, change or (), plugin or ())
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
@@ -155,21 +155,20 @@ def run(
     """
     from suite.run import choose, run_tasks
 
-    options = _options(replicates, levels, at, arms, seed, device) | {"executor": executor, "jobs": jobs}
-    options |= {} if execution is None else {"exec": execution}
+    options = _options(replicates, levels, at, arms, seed, device, execution)
+    options |= {"executor": executor, "jobs": jobs}
     chosen = choose(tasks, scale, method, options, change or (), plugin or ())
     folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
-    command = " ".join(["lottery", *sys.argv[1:]])
+    command = shlex.join(["lottery", *sys.argv[1:]])
     outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
     typer.echo(f"{outcome.finished} cells run, {outcome.skipped} skipped", err=True)
-    if report is not None:
-        _print_summary(report.view)
-        typer.echo(f"report: {report.path}")
+    _print_summary(report.view)
+    typer.echo(f"report: {report.path}")
     if outcome.failed or outcome.blocked:
         first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
         raise RunError(
             f"{len(outcome.failed)} cells failed, {len(outcome.blocked)} could not start; the first: {first}"
-        )
+        ) from next(iter(outcome.errors), None)
 
 
 @app.command()
@@ -260,8 +259,9 @@ def _fail(message: str, code: int) -> Never:
 
 
 def _options(
-    replicates: int | None, levels: int | None, at: str | None, arms: str | None, seed: int | None, device: str | None
-) -> dict[str, Any]:
+    replicates: int | None, levels: int | None, at: str | None, arms: str | None, seed: int | None,
+    device: str | None, execution: str | None,
+) -> dict[str, Any]:  # fmt: skip
     """Options of the run that were given."""
     given = {
         "replicates": replicates,
@@ -270,6 +270,7 @@ def _options(
         "arms": None if arms is None else arms.split(","),
         "first_replicate": seed,
         "device": device,
+        "exec": execution,
     }
     return {key: value for key, value in given.items() if value is not None}
 

@@ -14,8 +14,8 @@ from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.plan import Plan
 from suite.experiment.registry import Registry, Task, load_extensions, method_changes, nearest_key, references
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
-from suite.experiment.store import Store
-from suite.experiment.task import RunOptions, UsageError
+from suite.experiment.store import FULL, DiskFull, Store
+from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
 
@@ -60,14 +60,13 @@ def _parsed(changes: Iterable[str], known: Sequence[str]) -> dict[str, Any]:
 
 def _changed(options: RunOptions, given: Mapping[str, Any]) -> RunOptions:
     """Options with those given put in; other levels than the task's make its choice of `at` void."""
-    void = {"at": None} if "levels" in given else {}
+    void = {"at": None} if given.get("levels", options.levels) != options.levels else {}
     try:
         return RunOptions.model_validate({**options.model_dump(), **void, **given})
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(
-            f"--{str(first['loc'][0]).replace('_', '-')} {first['input']}: {first['msg'].lower()}"
-        ) from error
+        name = {"first_replicate": "seed"}.get(str(first["loc"][0]), str(first["loc"][0]))
+        raise UsageError(f"--{name} {first['input']}: {first['msg'].lower()}") from error
 
 
 def plans_of(tasks: Iterable[Task], plugins: Iterable[Path]) -> list[Plan]:
@@ -78,7 +77,7 @@ def plans_of(tasks: Iterable[Task], plugins: Iterable[Path]) -> list[Plan]:
 
 def run_tasks(
     tasks: Sequence[Task], out: Path, plugins: Sequence[Path], sources: Sequence[Path], command: str
-) -> tuple[Outcome, Report | None]:
+) -> tuple[Outcome, Report]:
     """Run tasks into a folder, taking finished cells from `sources`, and write the report of all that is there.
 
     Raises UsageError for a device that this machine has not, a folder that cannot be written or a source without a run.
@@ -86,10 +85,11 @@ def run_tasks(
     plans = plans_of(tasks, plugins)
     for task in tasks:
         _check_device(task.options.device)
+    origins = [Store.open(source) for source in sources]
     store = Store.create(out)
     with store.lock():
-        for source in sources:
-            _adopt(plans, Store.open(source), store)
+        for source in origins:
+            print(f"{_adopt(plans, source, store)} cells taken from {source.root}", file=sys.stderr)
         requests = _merged(store.requests(), requests_of(tasks), command, plugins)
         store.put_requests(requests)
         outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
@@ -99,15 +99,23 @@ def run_tasks(
 
 
 def write(view: RunView, folder: Path) -> Path:
-    """Write the report into a run's folder; returns the page's path."""
-    return write_report(view, folder / "report")
+    """Write the report into a run's folder; returns the page's path.
+
+    Raises RunError for a full disk, and UsageError when the folder cannot be written otherwise.
+    """
+    try:
+        return write_report(view, folder / "report")
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(folder) from error
+        raise UsageError(f"cannot write the report to {folder / 'report'}: {error.strerror}") from error
 
 
 def _execute(plans: Sequence[Plan], options: RunOptions, store: Store, plugins: tuple[Path, ...]) -> Outcome:
     from suite.progress import Bars, Lines
 
     executor: Executor
-    executor = InlineExecutor() if options.executor == "inline" else LocalExecutor(options.jobs or os.cpu_count() or 1)
+    executor = InlineExecutor() if options.executor == "inline" else LocalExecutor(options.jobs or cores())
     if not sys.stderr.isatty():
         return execute(plans, store, executor, Lines(), plugins)
     bars = Bars()
@@ -117,9 +125,14 @@ def _execute(plans: Sequence[Plan], options: RunOptions, store: Store, plugins: 
         bars.close()
 
 
-def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> None:
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:
     cells = [cell for plan in plans for cell in plan]
-    store.adopt(source, (cell.key for cell in cells), (prune.key for cell in cells for prune in cell.prunes))
+    return store.adopt(source, (cell.key for cell in cells), (prune.key for cell in cells for prune in cell.prunes))
 
 
 def _merged(
@@ -127,10 +140,11 @@ def _merged(
 ) -> list[dict[str, Any]]:
     """Requests of the same task and method are replaced by the newer, the others stay."""
 
-    def same(request: Mapping[str, Any]) -> object:
-        return request["spec"], request["method"]
+    def same(request: Mapping[str, Any]) -> tuple[str, str]:
+        return TaskSpec(**request["spec"]).hash, Method(**request["method"]).hash
 
-    stamped = [{**request, "command": command, "plugins": [str(path) for path in plugins]} for request in new]
+    paths = [str(path.resolve()) for path in plugins]
+    stamped = [{**request, "command": command, "plugins": paths} for request in new]
     kept = [request for request in old if same(request) not in [same(r) for r in new]]
     return [*kept, *stamped]
 
@@ -138,7 +152,10 @@ def _merged(
 def _with_references(request: dict[str, Any], task: Task) -> dict[str, Any]:
     if "references" in request:
         return request
-    return {**request, "references": references(task.spec)}
+    try:
+        return {**request, "references": references(task.spec)}
+    except (RunError, UsageError):
+        return request  # its cells could not run either, and have said why; the other tasks have their page
 
 
 def view_of(folder: Path) -> RunView:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from domains.nlp import data
 from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm, number
-from domains.nlp.scores import text_scores
+from domains.nlp.scores import signatures, text_scores
 from domains.nlp.transformer import Transformer, build_transformer
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
@@ -153,12 +153,16 @@ class TranslationLearner(SupervisedLearner):
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Exact match (fraction), corpus BLEU over characters and chrF (0 to 100) of greedy translations.
 
-        A number word is one word, so word BLEU would be exact match over again: `BLEU.signature` says how it is cut.
+        A number word is one word, so word BLEU would be exact match over again: `notes` say how it is cut.
         """
         hypotheses = self.translate(split)
         references = self._pairs.references[split]
         right = sum(h == r for h, r in zip(hypotheses, references, strict=True))
         return {"exact_match": right / len(references), **text_scores(hypotheses, references)}
+
+    def notes(self) -> Mapping[str, str]:
+        """sacrebleu's signatures."""
+        return signatures()
 
     def translate(self, split: Split) -> list[str]:
         """Greedy translations of a split's sources, at most `longest` tokens each."""

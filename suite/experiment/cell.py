@@ -89,18 +89,17 @@ class _Training:
         ]
         self._trainee = trainee(cells)
         self._trainee.load(starts)
-        single = build(self._first).model if self._first.cohort else self._trainee.model
+        self._single = build(self._first).model if self._first.cohort else self._trainee.model
         self._masks = [
-            Mask.dense(single, cell.spec.prunable) if cell.cohort and _ticketless(cell, store)
-            else _mask(cell, store, single)
+            Mask.dense(self._single, cell.spec.prunable) if cell.cohort and _ticketless(cell, store)
+            else _mask(cell, store, self._single)
             for cell in cells
         ]  # fmt: skip
-        self._parameters = sum(parameter.numel() for parameter in single.parameters())
 
     def run(self) -> list[_Trained]:
         """Train to the end and measure; a diverged run has no scores."""
         self._meter = meter.Meter()
-        step_flops = self._advance()
+        self._advance()
         weights = self._trainee.weights()
         lost = [
             lost or not all(bool(torch.isfinite(value).all()) for value in own.values())
@@ -112,6 +111,7 @@ class _Training:
         traces = self._trainee.traces()
         share = len(self._cells)
         wall, cpu = (seconds / share for seconds in self._meter.seconds)
+        step_flops = _step_flops(self._first.spec.model_dump_json())
         trained = []
         for i, cell in enumerate(self._cells):
             if cell.arm == DENSE and not lost[i]:
@@ -136,8 +136,9 @@ class _Training:
                 test={} if lost[i] else dict(test[i]),
                 trace=() if lost[i] else tuple(dict(point) for point in traces[i]),
                 density=mask.density,
-                total_density=(self._parameters - mask.size + mask.remaining) / self._parameters,
+                total_density=mask.total_density(self._single),
                 layers={name: Layer(remaining=int(kept.sum()), size=kept.numel()) for name, kept in mask.items()},
+                notes=self._trainee.notes(),
                 weights_digest=digest_of(weights[i]),
                 mask_digest=mask.digest,
                 spent=Spent(
@@ -157,7 +158,7 @@ class _Training:
             trained.append(_Trained(result, weights[i]))
         return trained
 
-    def _advance(self) -> StepFlops:
+    def _advance(self) -> None:
         """Train to the end with the masks enforced, going on from a snapshot when one is there."""
         first, running, store = self._first, self._trainee, self._store
         span, mask = first.span, running.mask(self._masks)
@@ -178,7 +179,6 @@ class _Training:
                     taken.meta["seconds"] = self._meter.seconds
                     store.put_snapshot(_partial(self._cells), taken)
                     saved = time.monotonic()
-        return _step_flops(first.spec.model_dump_json())
 
     def _keep_rewind_points(self) -> None:
         if self._first.arm == DENSE and self._trainee.step == self._first.method.rewind_step:

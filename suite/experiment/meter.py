@@ -1,6 +1,7 @@
 """What a stretch of work costs in time and memory, over interruptions."""
 
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,4 +43,5 @@ def peak() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -245,5 +245,6 @@ class _Planner:
 def cell_cost(cell: Cell) -> Cost:
     """Estimate for one cell from the task's own figures."""
     cost = cell.spec.cost
-    seconds = cell.steps * cost.seconds_per_step + cost.seconds_per_cell
+    step = (cell.cohort and cost.seconds_per_cohort_step) or cost.seconds_per_step
+    seconds = cell.steps * step + cost.seconds_per_cell
     return Cost(1, cell.steps, cell.steps * cost.flops_per_step, seconds)

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -230,9 +230,8 @@ def _load(reference: str, spec: TaskSpec) -> object:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
-        raise RunError(
-            f"{spec.id} needs {error.name!r}, which is not installed: pip install 'lottery-suite[{spec.domain}]'"
-        ) from error
+        package = f"'lottery-suite[{spec.domain}]'" if reference.startswith("domains.") else error.name
+        raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
     except AttributeError as error:
         raise UsageError(f"{spec.id}: learner {reference!r} does not exist") from error
 
@@ -315,6 +314,8 @@ def _field_names(model: str) -> list[str]:
 
 def code_of(function: object) -> str:
     """Empty for the suite's own code; for a third party's, SHA-256 of the file it stands in, so that edits count."""
+    while isinstance(function, partial):
+        function = function.func
     module = getattr(function, "__module__", "")
     if module.split(".")[0] == "suite":
         return ""

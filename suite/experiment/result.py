@@ -50,7 +50,7 @@ class CellResult(Frozen):
     """One training run: task, method, arm, level, replicate, and what came out.
 
     `dense` is the arm of level 0. A diverged run has no scores but keeps its place. `weights_digest` is the SHA-256 of
-    the trained weights: equal digests are equal bits.
+    the trained weights: equal digests are equal bits. `notes` say how scores were taken, such as sacrebleu's signature.
     """
 
     schema_version: Literal[1] = 1
@@ -71,6 +71,7 @@ class CellResult(Frozen):
     validation: Scores
     test: Scores
     trace: tuple[Scores, ...]
+    notes: dict[str, str] = Field(default_factory=dict)
     density: float
     total_density: float
     layers: dict[str, Layer]

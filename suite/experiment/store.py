@@ -24,8 +24,18 @@ if TYPE_CHECKING:
     from suite.tickets.ticket import Ticket
 
 
+SCHEMA = 1
+"""Version of run.json."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a disk, or a quota, that is used up."""
+
+
 class DiskFull(RunError):
     """Nothing more can be written: the run ends, finished cells are kept."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"the disk of {folder} is full: free some space and run again, finished cells are kept")
 
 
 class Store:
@@ -43,8 +53,8 @@ class Store:
             with tempfile.NamedTemporaryFile(dir=root):
                 pass
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise _full(root) from error
+            if error.errno in FULL:
+                raise DiskFull(root) from error
             raise UsageError(f"cannot write to {root}: {error.strerror}; choose another folder with --out") from error
         return cls(root)
 
@@ -63,6 +73,10 @@ class Store:
                 yield
         except Timeout as error:
             raise RunError(f"another run is at work in {self.root}: wait for it, or choose another --out") from error
+        except PermissionError as error:
+            raise UsageError(
+                f"cannot write to {self.root}: {error.strerror}; choose another folder with --out"
+            ) from error
 
     # Finished cells
 
@@ -162,6 +176,8 @@ class Store:
         """What was asked for: one JSON object per task and method; raises RunError when run.json is corrupted."""
         try:
             table = json.loads((self.root / "run.json").read_bytes())
+            if table["schema"] != SCHEMA:
+                raise RunError(f"{self.root / 'run.json'} has schema {table['schema']!r}, this suite reads {SCHEMA}")
             requests = table["requests"]
             assert isinstance(requests, list)
             return requests
@@ -174,7 +190,7 @@ class Store:
 
     def put_requests(self, requests: list[dict[str, Any]]) -> None:
         """Keep what was asked for."""
-        self._write(self.root / "run.json", json.dumps({"schema": 1, "requests": requests}, indent=1).encode())
+        self._write(self.root / "run.json", json.dumps({"schema": SCHEMA, "requests": requests}, indent=1).encode())
 
     def adopt(self, other: "Store", cells: Iterable[str], masks: Iterable[str]) -> int:
         """Copy finished cells and masks from another store, checked on the way; returns how many cells came."""
@@ -200,10 +216,6 @@ class Store:
             os.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _full(self.root) from error
+            if error.errno in FULL:
+                raise DiskFull(self.root) from error
             raise RunError(f"cannot write {path}: {error.strerror}; finished cells are kept") from error
-
-
-def _full(root: Path) -> DiskFull:
-    return DiskFull(f"the disk of {root} is full: free some space and run again, finished cells are kept")

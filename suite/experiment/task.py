@@ -58,9 +58,13 @@ class Metric(Frozen):
 
 
 class Cost(Frozen):
-    """What a dense training step costs on one core of an ordinary machine: it feeds the plan's estimate, no result."""
+    """What a dense training step costs on one core of an ordinary machine: it feeds the plan's estimate, no result.
+
+    `seconds_per_cohort_step` is a cell's share of a step of its cohort, where the task offers one.
+    """
 
     seconds_per_step: Annotated[float, Field(gt=0)]
+    seconds_per_cohort_step: Annotated[float, Field(gt=0)] | None = None
     flops_per_step: Annotated[float, Field(ge=0)]
     seconds_per_cell: Annotated[float, Field(ge=0)] = 0.0
 
@@ -87,6 +91,7 @@ class TaskSpec(Frozen):
     cost: Cost
     title: str
     about: str = ""
+    measured_on: str = "the test set"
 
     @property
     def domain(self) -> str:
@@ -98,7 +103,8 @@ class TaskSpec(Frozen):
         """SHA-256 of the canonical JSON (RFC 8785) of everything that can change a number."""
         return digest(
             self.model_dump(
-                mode="json", exclude={"learner", "cohort", "references", "probes", "cost", "title", "about"}
+                mode="json",
+                exclude={"learner", "cohort", "references", "probes", "cost", "title", "about", "measured_on"},
             )
         )
 
@@ -245,6 +251,14 @@ class Probed(Protocol):
 
     def probes(self, n: int) -> Sequence[Probe]:
         """`n` probes, the same ones at every call."""
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """A learner whose scores need a word on how they are taken, such as the signature of a BLEU."""
+
+    def notes(self) -> Mapping[str, str]:
+        """Notes by name; they stand in the result of every cell."""
 
 
 Build = Callable[[TaskSpec, Streams, Span, str], Learner]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from suite.experiment.plan import Cell
 from suite.experiment.registry import builder, cohort_builder
-from suite.experiment.task import Cohort, Diverged, Learner, Snapshot, Split
+from suite.experiment.task import Cohort, Diverged, Learner, Noted, Snapshot, Split
 from suite.tickets.mask import Mask
 
 Weights = dict[str, Tensor]
@@ -45,6 +45,9 @@ class Trainee(Protocol):
 
     def traces(self) -> Sequence[Sequence[Scores]]:
         """Metrics seen in training."""
+
+    def notes(self) -> dict[str, str]:
+        """How scores are taken."""
 
     def snapshot(self) -> Snapshot:
         """All that is needed to go on."""
@@ -102,6 +105,9 @@ class _Alone:
     def traces(self) -> Sequence[Sequence[Scores]]:
         return [self._learner.trace()]
 
+    def notes(self) -> dict[str, str]:
+        return dict(self._learner.notes()) if isinstance(self._learner, Noted) else {}
+
     def snapshot(self) -> Snapshot:
         return self._learner.snapshot()
 
@@ -142,6 +148,9 @@ class _Together:
 
     def traces(self) -> Sequence[Sequence[Scores]]:
         return self._cohort.traces()
+
+    def notes(self) -> dict[str, str]:
+        return dict(self._cohort.notes()) if isinstance(self._cohort, Noted) else {}
 
     def snapshot(self) -> Snapshot:
         return self._cohort.snapshot()

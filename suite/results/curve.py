@@ -87,11 +87,11 @@ def curves(
 ) -> TaskCurves:
     """One curve per arm from the cells that are there.
 
-    Expected are `replicates` at level 0, of the iterative method's winning arm at levels 1 to `levels`, and of every
-    other arm at the levels in `at` (None: all). An expected cell that is not there is missing; a cell that is there is
-    shown even if its arm or level was not asked for. A level without any cell stands at its nominal density,
-    (1 - rate)^level. Raises ValueError for a cell of another task or of an unknown replicate, and for two cells that
-    claim one place.
+    Expected are `replicates` at level 0, of the iterative method's winning arm at levels 1 to `levels` (to the last but
+    one, if `arms` do not name it), and of every other arm at the levels in `at` (None: all). An expected cell that is
+    not there is missing; a cell that is there is shown even if its arm or level was not asked for. A level without any
+    cell stands at its nominal density, (1 - rate)^level. Raises ValueError for a cell of another task or of an unknown
+    replicate, and for two cells that claim one place.
     """
     wanted = tuple(replicates)
     found = _by_place(spec, cells, wanted)
@@ -107,8 +107,9 @@ def curves(
     dense = point("dense", 0, True)
     drawn: dict[str, tuple[Point, ...]] = {}
     for arm in names:
-        whole = at is None or (arm == "winning" and method.schedule == "iterative")
-        asked = {level for level in range(1, levels + 1) if whole or level in (at or ())}
+        ladder = arm == "winning" and method.schedule == "iterative"
+        last = levels if arm in arms else levels - 1  # a ladder that is not shown is trained to make masks alone
+        asked = {level for level in range(1, last + 1) if at is None or ladder or level in at}
         there = {level for name, level, _ in found if name == arm}
         drawn[arm] = (dense, *(point(arm, level, level in asked) for level in sorted(asked | there)))
     return TaskCurves(spec, method, wanted, dense, drawn)

@@ -237,6 +237,7 @@ def _provenance(view: TaskView) -> list[tuple[str, str]]:
         ("hardware", every(lambda cell: listed(cell.provenance.hardware))),
         ("device", every(lambda cell: f"{cell.provenance.device}, {words.count(cell.provenance.threads, 'thread')}")),
         ("execution", every(lambda cell: cell.provenance.execution)),
+        ("how scores are taken", every(lambda cell: listed(cell.notes) or words.NOTHING)),
         ("dates", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else words.NOTHING),
     ]
 

@@ -1,15 +1,20 @@
 """What holds for every built-in task."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from suite.experiment.flops import count
 from suite.experiment.registry import Registry, builder
+from suite.experiment.runner import make_plan, tasks_of
+from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import Learner, Probed, Span
 from suite.tickets.mask import Mask
 
 TASKS = Registry().ids
+RUNS = sorted((Path(__file__).parents[2] / "leaderboards" / "runs").iterdir())
 
 
 def smallest(task_id: str) -> Learner:
@@ -67,3 +72,17 @@ def test_evaluation_alters_nothing(task_id: str) -> None:
         plain.advance(until)
     state = plain.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in watched.model.state_dict().items())
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
+def test_a_committed_run_is_the_whole_run_of_the_present_task(folder: Path) -> None:
+    """So `--from` finds every cell, and the README's numbers are those of the task as it is now."""
+    store = Store.open(folder)
+    (asked,) = tasks_of(store.requests(), folder)
+    present = Registry().find(asked.spec.id).at(asked.spec.scale)
+    assert (asked.spec.hash, asked.method.hash) == (present.spec.hash, present.method.hash)
+    for cell in make_plan(asked):
+        result = store.cell(cell.key)
+        assert result is not None
+        assert result.task_hash == present.spec.hash
+        assert all(store.has_mask(prune.key) for prune in cell.prunes)

@@ -1,0 +1,110 @@
+"""A run from end to end, in this process: what it leaves behind when things are unusual."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite import run as run_module
+from suite.experiment.registry import Task
+from suite.experiment.runner import Outcome
+from suite.experiment.store import Store
+from suite.experiment.task import RunError, UsageError
+from suite.results.report import as_json
+from suite.run import Report, choose, progress_of, run_tasks, view_of
+
+TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
+
+
+def tasks(changes: Sequence[str] = (), **options: Any) -> list[Task]:
+    few: Mapping[str, Any] = {"executor": "inline", "levels": 1, "replicates": 1, **options}
+    plugin = Path(str(few.get("plugin", TUTORIAL)))
+    return choose(
+        ["tutorial/breast-cancer"], None, None, {k: v for k, v in few.items() if k != "plugin"},
+        ["training.total_steps=15", *changes], [plugin],
+    )  # fmt: skip
+
+
+def run(out: Path, changes: Sequence[str] = (), **options: Any) -> tuple[Outcome, Report]:
+    plugin = Path(str(options.get("plugin", TUTORIAL)))
+    return run_tasks(tasks(changes, **options), out, [plugin], [], "lottery run")
+
+
+def test_a_task_whose_reference_models_fail_still_has_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when one domain of a collection is not installed."""
+
+    def fail(_spec: object) -> dict[str, dict[str, float]]:
+        raise RunError("needs 'tokenizers', which is not installed")
+
+    monkeypatch.setattr(run_module, "references", fail)
+    outcome, report = run(tmp_path / "run")
+    assert not outcome.failed
+    assert report.path.is_file()
+    assert list(report.view.tasks[0].scores) == ["dense"]
+
+
+def test_a_source_that_is_no_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run in"):
+        run_tasks(tasks(), tmp_path / "out", [TUTORIAL], [tmp_path / "nowhere"], "lottery run")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_with_a_plugin_can_be_read_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.py").write_text(TUTORIAL.read_text())
+    monkeypatch.chdir(tmp_path / "here")
+    run(tmp_path / "run", plugin="mine.py")
+    monkeypatch.chdir(tmp_path)
+    assert [row["done"] for row in progress_of(tmp_path / "run")] == [4]
+
+
+def test_a_plugin_that_was_mended_takes_the_place_of_its_broken_self(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(TUTORIAL.read_text().replace("F.cross_entropy", "F.crossentropy"))
+    broken, _ = run(tmp_path / "run", plugin=str(plugin))
+    assert broken.failed
+    plugin.write_text(TUTORIAL.read_text())
+    mended, report = run(tmp_path / "run", plugin=str(plugin))
+    assert not mended.failed
+    assert len(report.view.tasks) == 1
+
+
+def test_a_ladder_trained_for_its_masks_alone_is_not_missed(tmp_path: Path) -> None:
+    _, report = run(tmp_path / "run", levels=2, arms=("reinit",))
+    (task,) = as_json(report.view)["tasks"]
+    assert task["missing"] == []
+
+
+def test_nothing_left_is_a_density_too(tmp_path: Path) -> None:
+    outcome, report = run(tmp_path / "run", ["rate=1"])
+    assert not outcome.failed
+    (task,) = as_json(report.view)["tasks"]
+    assert task["arms"]["winning"][1]["density"] == 0
+    assert report.path.is_file()
+
+
+def test_a_report_that_cannot_be_written_names_its_folder(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "report").write_text("a file where the folder belongs")
+    with pytest.raises(UsageError, match="cannot write the report to .*blocked"):
+        run_module.write(view_of(tmp_path / "run"), blocked)
+
+
+def test_levels_as_the_task_has_them_leave_its_choice_of_at_alone() -> None:
+    (own,) = choose(["nlp/kjv-lstm"], "lite", None, {"levels": 14}, [], [])
+    (other,) = choose(["nlp/kjv-lstm"], "lite", None, {"levels": 13}, [], [])
+    assert own.options.at == (2, 5, 8, 11, 14)
+    assert other.options.at is None
+
+
+def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2', 1))
+    with pytest.raises(RunError, match="has schema 2, this suite reads 1"):
+        Store(tmp_path / "run").requests()
