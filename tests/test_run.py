@@ -31,9 +31,7 @@ def run(out: Path, changes: Sequence[str] = (), **options: Any) -> tuple[Outcome
     return run_tasks(tasks(changes, **options), out, [plugin], [], "lottery run")
 
 
-def test_a_task_whose_reference_models_fail_still_has_its_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_whose_reference_models_fail_still_has_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when one domain of a collection is not installed."""
 
     def fail(_spec: object) -> dict[str, dict[str, float]]:
@@ -91,7 +89,7 @@ def test_a_report_that_cannot_be_written_names_its_folder(tmp_path: Path) -> Non
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     (blocked / "report").write_text("a file where the folder belongs")
-    with pytest.raises(UsageError, match="cannot write the report to .*blocked"):
+    with pytest.raises(UsageError, match=r"cannot write the report to .*blocked"):
         run_module.write(view_of(tmp_path / "run"), blocked)
 
 
