@@ -130,7 +130,11 @@ def headline(judgement: Judgement) -> str:
     if all(verdict.ci95 is None for verdict in verdicts):
         return f"{start} Without a second replicate there is no interval and no critical density."
     if judgement.critical_density is None:
-        return f"{start} At no density is the winning ticket shown to stay within {margin} of dense."
+        first = percent(verdicts[0].density)
+        return (
+            f"{start} No critical density: already at {first} the winning ticket is not shown to stay within {margin} "
+            "of dense."
+        )
     return (
         f"{start} The winning ticket stays within {margin} of dense, or better, down to a density of "
         f"{percent(judgement.critical_density)} (critical density)."
