@@ -1,6 +1,5 @@
 """The command `lottery`: parses, calls, prints; no logic of its own."""
 
-import json
 import os
 import shlex
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 import typer
 
 from suite.experiment.task import RunError, UsageError
+from suite.printing import minutes, print_json, print_table
 
 if TYPE_CHECKING:
     from suite.results.view import RunView
@@ -74,7 +74,7 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     registry = Registry(plugin or ())
     tasks = [registry.find(task_id) for task_id in registry.ids]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "schema": 1,
                 "tasks": [{"task": t.id, "title": t.common["title"], "scales": list(t.scales)} for t in tasks],
@@ -83,13 +83,13 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
             }
         )
         return
-    _table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.common["title"]] for t in tasks])
-    _table(
+    print_table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.common["title"]] for t in tasks])
+    print_table(
         "Collections",
         ["name", "scale", "tasks"],
         [[c.name, c.scale, " ".join(c.tasks)] for c in collections().values()],
     )
-    _table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in methods().items()])
+    print_table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in methods().items()])
 
 
 @app.command()
@@ -108,7 +108,7 @@ def show(task: OneTask, scale: ScaleOption = None, plugin: Plugin = None, as_jso
         "set": file.keys(at),
     }
     if as_json:
-        _print_json(table)
+        print_json(table)
         return
     from rich.pretty import pprint
 
@@ -134,11 +134,11 @@ def plan(
             {"key": c.key, "task": c.spec.id, "arm": c.arm, "level": c.level, "replicate": c.replicate,
              "steps": c.steps, "needs": list(c.needs)} for p in plans for c in p
         ]  # fmt: skip
-        _print_json({"schema": 1, "tasks": costs, "cells": cells})
+        print_json({"schema": 1, "tasks": costs, "cells": cells})
         return
     named = [(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
-    rows = [[n, str(c.cells), f"{c.steps:,}", f"{c.flops:.3g}", _minutes(c.seconds)] for n, c in named]
-    _table("Plan (time on one core)", ["task", "cells", "steps", "FLOPs", "time"], rows)
+    rows = [[n, str(c.cells), f"{c.steps:,}", f"{c.flops:.3g}", minutes(c.seconds)] for n, c in named]
+    print_table("Plan (time on one core)", ["task", "cells", "steps", "FLOPs", "time"], rows)
 
 
 @app.command()
@@ -178,7 +178,7 @@ def status(folder: Folder, as_json: Json = False) -> None:
 
     rows = progress_of(folder)
     if as_json:
-        _print_json({"schema": 1, "tasks": rows})
+        print_json({"schema": 1, "tasks": rows})
         return
     cells = [
         [
@@ -191,7 +191,7 @@ def status(folder: Folder, as_json: Json = False) -> None:
         ]
         for r in rows
     ]
-    _table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
+    print_table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
 
 
 @app.command()
@@ -203,7 +203,7 @@ def report(folder: Folder, as_json: Json = False) -> None:
     if as_json:
         from suite.results.report import as_json as report_json
 
-        _print_json(report_json(view))
+        print_json(report_json(view))
         return
     path = write(view, folder)
     _print_summary(view)
@@ -283,26 +283,6 @@ def _print_summary(view: "RunView") -> None:
     Console().print(summary_table(view))
     for line in score_lines(view):
         typer.echo(line)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f} min"
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False))
-
-
-def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table, markup=False)
 
 
 if __name__ == "__main__":
