@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
-from suite.experiment.plan import Plan
+from suite.experiment.plan import Cell, Plan
 from suite.experiment.registry import Registry, Task, load_extensions, method_changes, nearest_key, references
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
+from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
 from suite.results.report import write_report
@@ -80,12 +81,15 @@ def run_tasks(
 ) -> tuple[Outcome, Report]:
     """Run tasks into a folder, taking finished cells from `sources`, and write the report of all that is there.
 
-    Raises UsageError for a device that this machine has not, a folder that cannot be written or a source without a run.
+    Raises UsageError for a device that this machine has not, a folder that cannot be written, a source without a run or
+    a setting that a task's learner refuses.
     """
     plans = plans_of(tasks, plugins)
     for task in tasks:
         _check_device(task.options.device)
     origins = [Store.open(source) for source in sources]
+    for plan in plans:
+        _check_learner(plan.cells[0])
     store = Store.create(out)
     with store.lock():
         for source in origins:
@@ -215,3 +219,40 @@ def _check_device(device: str) -> None:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device} is not usable here ({str(error).splitlines()[0]}): use cpu") from error
+
+
+def _check_learner(cell: Cell) -> None:
+    """Build a task's learner once, so that what it refuses ends the run before anything is trained.
+
+    What fails otherwise, such as a library that is missing, is left to the cells: the other tasks go on.
+    """
+    from suite.experiment.trainee import build, trainee
+
+    try:
+        _check_prunable(cell.spec, {name: tuple(p.shape) for name, p in build(cell).model.named_parameters()})
+        if cell.cohort:
+            trainee([cell])
+    except UsageError as error:
+        raise UsageError(f"{cell.spec.id} {cell.spec.scale}: {error}") from error
+    except Exception:  # whatever it is, the task's first cell meets it and says so
+        return
+
+
+def _check_prunable(spec: TaskSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise UsageError unless `prunable` and `output_layer` name parameters, and `prune_…` agree with them."""
+    for field, names in (("prunable", spec.prunable), ("output_layer", spec.output_layer)):
+        for name in names:
+            if name not in shapes:
+                near = nearest(name, shapes)
+                raise UsageError(f"{field} names {name!r}, no parameter of the model{near}: one of {', '.join(shapes)}")
+    biases = [name for name in spec.prunable if name.endswith(".bias") or len(shapes[name]) == 1]
+    _check_truth("prune_biases", spec.prune_biases, biases, "biases (tensors of one dimension)")
+    if spec.output_layer:
+        outputs = [name for name in spec.prunable if name in spec.output_layer]
+        _check_truth("prune_output_layer", spec.prune_output_layer, outputs, "tensors of the output layer")
+
+
+def _check_truth(field: str, stated: bool, found: Sequence[str], what: str) -> None:
+    if stated != bool(found):
+        has = ", ".join(found) or "none"
+        raise UsageError(f"{field} = {str(stated).lower()}, but prunable has of the {what}: {has}; change one of them")

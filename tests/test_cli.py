@@ -12,6 +12,7 @@ import pytest
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
 TASK = "tutorial/breast-cancer"
+VISION = "vision/mnist5k-lenet300"
 
 
 def lottery(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -145,6 +146,9 @@ def test_listing_tasks_imports_no_torch() -> None:
         (("run", TASK, "--set", "rate=1.5"), 2, "rate = 1.5: Input should be less than or equal to 1"),
         (("run", TASK, "--set", "rewind_stp=5"), 2, "unknown --set key 'rewind_stp'; nearest: rewind_step"),
         (("run", TASK, "--set", "rate"), 2, "key=value is needed"),
+        (("run", TASK, "--set", "training.optimizer.name=foo"), 2, "optimizer.name = 'foo': one of adam, adamw"),
+        (("run", TASK, "--set", "training.optimizer.lr=fast"), 2, "optimizer.lr = 'fast': a number of at least 0 is"),
+        (("run", VISION, "--set", "data.settings.train=abc"), 2, "data.settings.train = 'abc': a whole number of at"),
         (("run", TASK, "--arms", "winning,losing"), 2, "unknown arm 'losing': one of winning, reinit"),
         (("run", TASK, "--method", "imq"), 2, "unknown method 'imq'; nearest: imp"),
         (("run", TASK, "--scale", "huge"), 2, "has no scale 'huge': one of smoke"),
@@ -167,6 +171,7 @@ def test_wrong_use_is_one_clear_line(words: tuple[str, ...], code: int, message:
     assert len(done.stderr.splitlines()) == 1
     assert message in done.stderr
     assert done.stdout == ""
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_misspelt_field_of_a_task_file_is_named(tmp_path: Path) -> None:

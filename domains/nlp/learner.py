@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from domains.nlp import data
-from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm, number
+from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm
 from domains.nlp.scores import signatures, text_scores
 from domains.nlp.transformer import Transformer, build_transformer
+from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
 from suite.experiment.task import Snapshot, Span, Split, TaskSpec, UsageError
@@ -32,8 +33,9 @@ class LanguageModelLearner(SupervisedLearner):
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
         self._text = data.corpus(spec.data)
-        super().__init__(spec, streams, span, device, lambda: build_lstm(spec.model, self._text.size))
-        self._length = int(number(spec.training.settings, "bptt"))
+        settings = Reader("training.settings", spec.training.settings)
+        self._length, self._evaluation_columns = settings.whole("bptt"), settings.whole("evaluation_columns")
+        super().__init__(spec, streams, span, device, lambda: build_lstm(spec.model, self._text.size), settings)
         self._columns = spec.training.batch
         self._epoch_steps = (len(self._text.tokens["train"]) // self._columns - 1) // self._length
         if self._epoch_steps < 1:
@@ -68,7 +70,7 @@ class LanguageModelLearner(SupervisedLearner):
         The split is read in `evaluation_columns` columns side by side, each from a hidden state of zeros.
         """
         tokens = self._text.tokens[split]
-        columns = int(number(self._spec.training.settings, "evaluation_columns"))
+        columns = self._evaluation_columns
         rows = math.ceil(len(tokens) / columns)
         inputs, targets = torch.full((columns * rows,), data.EOS), torch.full((columns * rows,), IGNORED)
         inputs[1 : len(tokens)], targets[: len(tokens)] = tokens[:-1], tokens
@@ -127,8 +129,9 @@ class TranslationLearner(SupervisedLearner):
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
         self._pairs = data.pairs(spec.data)
-        super().__init__(spec, streams, span, device, lambda: build_transformer(spec.model, self._pairs.size))
-        self._smoothing = number(spec.training.settings, "label_smoothing")
+        settings = Reader("training.settings", spec.training.settings)
+        self._smoothing, self._longest = settings.number("label_smoothing", least=0, most=1), settings.whole("longest")
+        super().__init__(spec, streams, span, device, lambda: build_transformer(spec.model, self._pairs.size), settings)
         self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -168,7 +171,7 @@ class TranslationLearner(SupervisedLearner):
         """Greedy translations of a split's sources, at most `longest` tokens each."""
         source = self._pairs.source[split]
         with evaluating(self.model):
-            ids = self.model.greedy(source.to(self.device), int(number(self._spec.training.settings, "longest")))
+            ids = self.model.greedy(source.to(self.device), self._longest)
         return [self._pairs.text(row) for row in ids.tolist()]
 
     def probes(self, n: int) -> Sequence[BatchProbe]:

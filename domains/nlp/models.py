@@ -1,13 +1,14 @@
 """LSTM language model: embedding, stacked LSTM, softmax layer (after Zaremba et al. 2014, arXiv 1409.2329)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite.experiment.task import Number, UsageError
+from suite.experiment.settings import Reader
+from suite.experiment.task import Settings, UsageError
 
 State = tuple[Tensor, Tensor]
 
@@ -39,25 +40,14 @@ class LSTMLanguageModel(nn.Module):
         return F.linear(outputs, self.embedding.weight) if self.decoder is None else self.decoder(outputs), state
 
 
-def build_lstm(settings: Mapping[str, Number | list[Number]], types: int) -> LSTMLanguageModel:
+def build_lstm(settings: Settings, types: int) -> LSTMLanguageModel:
     """The model of a task's `[model]` table; weights are drawn from torch's default generator."""
-    return LSTMLanguageModel(
-        types,
-        embedding=int(number(settings, "embedding")),
-        hidden=int(number(settings, "hidden")),
-        layers=int(number(settings, "layers")),
-        dropout=number(settings, "dropout"),
-        tied=bool(number(settings, "tied")),
-        init=number(settings, "init"),
-    )
-
-
-def number(settings: Mapping[str, Number | list[Number]], key: str) -> float:
-    """A number (or truth value) of a settings table; raises UsageError when it is missing or something else."""
-    value = settings.get(key)
-    if not isinstance(value, int | float):
-        raise UsageError(f"setting {key} = {value!r}: a number is needed")
-    return value
+    read = Reader("model", settings)
+    embedding, hidden, layers = (read.whole(key) for key in ("embedding", "hidden", "layers"))
+    dropout, init = read.number("dropout", least=0, most=1), read.number("init", least=0)
+    tied = read.flag("tied")
+    read.close()
+    return LSTMLanguageModel(types, embedding, hidden, layers, dropout, tied, init)
 
 
 @contextmanager

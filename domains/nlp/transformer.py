@@ -6,15 +6,14 @@ differentiated twice.
 """
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domains.nlp.data import EOS, PAD
-from domains.nlp.models import number
-from suite.experiment.task import Number
+from suite.experiment.settings import Reader
+from suite.experiment.task import Settings, UsageError
 
 KeyValue = tuple[Tensor, Tensor]
 
@@ -221,19 +220,17 @@ def positions(first: int, last: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
-def build_transformer(settings: Mapping[str, Number | list[Number]], types: int) -> Transformer:
+def build_transformer(settings: Settings, types: int) -> Transformer:
     """The model of a task's `[model]` table; weights are drawn from torch's default generator."""
-    return Transformer(
-        types,
-        width=int(number(settings, "width")),
-        heads=int(number(settings, "heads")),
-        inner=int(number(settings, "inner")),
-        encoder_layers=int(number(settings, "encoder_layers")),
-        decoder_layers=int(number(settings, "decoder_layers")),
-        dropout=number(settings, "dropout"),
-        normalize_before=bool(number(settings, "normalize_before")),
-        shared=bool(number(settings, "shared")),
-    )
+    read = Reader("model", settings)
+    width, heads, inner = (read.whole(key) for key in ("width", "heads", "inner"))
+    encoder_layers, decoder_layers = (read.whole(key) for key in ("encoder_layers", "decoder_layers"))
+    dropout = read.number("dropout", least=0, most=1)
+    normalize_before, shared = (read.flag(key) for key in ("normalize_before", "shared"))
+    read.close()
+    if width % heads or width % 2 or width < 4:
+        raise UsageError(f"model.width = {width}: a multiple of heads = {heads} that is even and 4 or more is needed")
+    return Transformer(types, width, heads, inner, encoder_layers, decoder_layers, dropout, normalize_before, shared)
 
 
 def _embedding(types: int, width: int) -> nn.Embedding:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from domains.rl import envs
-from domains.rl.learner import EVALUATION_EPISODES, SPLITS, WINDOW, A2CLearner, trace_every
+from domains.rl.learner import EVALUATION_EPISODES, SPLITS, WINDOW, A2CLearner, coefficients, trace_every
 from suite.experiment import snapshot as dense
 from suite.experiment.schedule import learning_rate
 from suite.experiment.streams import Streams
@@ -75,12 +75,13 @@ class A2CCohort:
         group = single.optimizer.param_groups[0]
         arguments = {key: value for key, value in group.items() if key in single.optimizer.defaults}
         self.optimizer = type(single.optimizer)(self.model.parameters(), **arguments)
-        self._settings: dict[str, Any] = dict(spec.training.settings)
-        self._n_envs: int = self._settings["n_envs"]
-        self._rate = float(spec.training.optimizer["lr"])  # type: ignore[arg-type]
+        self._settings = coefficients(spec.training.settings)
+        self._rate = single.rate
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         seeds = [each.seed("environment", span.first) for each in streams]
-        self._environments = envs.make(spec.data, self._n_envs, seeds)
+        self._environments = envs.make(spec.data, self._settings.n_envs, seeds)
+        space: Any = self._environments.action_space
+        self._actions = int(space.n)
         self._observed = self._environments.reset()
         # The generators that the single learners would sample with.
         self._generators = [torch.Generator().manual_seed(each.seed("environment", span.first, 0)) for each in streams]
@@ -165,7 +166,7 @@ class A2CCohort:
         """Observations (steps + 1, slots, envs, 4), actions, rewards and ends (steps, slots, envs) of one rollout."""
         slots = len(self._streams)
         observations, actions, rewards, ends = [self._tensor(self._observed)], [], [], []
-        for _ in range(self._settings["n_steps"]):
+        for _ in range(self._settings.n_steps):
             chosen = self._sample(self._observed, self._generators)
             self._observed, reward, done, infos = self._environments.step(chosen)
             truncated = [i for i in np.flatnonzero(done) if infos[i]["TimeLimit.truncated"]]
@@ -174,7 +175,7 @@ class A2CCohort:
                 last = np.zeros_like(self._observed)
                 last[truncated] = [infos[i]["terminal_observation"] for i in truncated]
                 values = self.model.critic(self._tensor(last)).flatten().numpy()
-                reward[truncated] += self._settings["gamma"] * values[truncated]
+                reward[truncated] += self._settings.gamma * values[truncated]
             observations.append(self._tensor(self._observed))
             actions.append(torch.from_numpy(chosen).view(slots, -1))
             rewards.append(torch.from_numpy(reward).view(slots, -1))
@@ -189,21 +190,21 @@ class A2CCohort:
         # One pass of the critic serves the targets and the loss: the weights are the same.
         seen = observations.transpose(0, 1).reshape(slots, -1, observations.shape[3])
         values = self.model.critic(seen).view(slots, steps + 1, -1).transpose(0, 1)
-        advantages = _advantages(values.detach(), rewards, ends, settings["gamma"], settings["gae_lambda"])
+        advantages = _advantages(values.detach(), rewards, ends, settings.gamma, settings.gae_lambda)
         targets = advantages + values.detach()[:-1]
         value_loss = (targets - values[:-1]).square().mean((0, 2))
-        if settings["normalize_advantage"]:
+        if settings.normalize_advantage:
             mean, sd = advantages.mean((0, 2), keepdim=True), _sd(advantages)
             advantages = (advantages - mean) / (sd + 1e-8)
         acted = observations[:-1].transpose(0, 1).reshape(slots, -1, observations.shape[3])
-        log_probabilities = self.model.actor(acted).view(slots, steps, -1, 2).transpose(0, 1)
+        log_probabilities = self.model.actor(acted).view(slots, steps, -1, self._actions).transpose(0, 1)
         taken = log_probabilities.gather(3, actions.unsqueeze(3)).squeeze(3)
         policy_loss = -(advantages * taken).mean((0, 2))
         entropy = -(log_probabilities.exp() * log_probabilities).sum(3).mean((0, 2))
-        loss = policy_loss - settings["ent_coef"] * entropy + settings["vf_coef"] * value_loss
+        loss = policy_loss - settings.ent_coef * entropy + settings.vf_coef * value_loss
         self.optimizer.zero_grad()
-        loss.sum().backward()
-        self._clip(settings["max_grad_norm"])
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        self._clip(settings.max_grad_norm)
         self.optimizer.step()
         finite = loss.detach().isfinite().tolist()
         self._diverged = [before or not now for before, now in zip(self._diverged, finite, strict=True)]
@@ -224,7 +225,7 @@ class A2CCohort:
 
     def _account(self) -> None:
         for i, value in self._environments.finished:
-            self._returns[i // self._n_envs].append(value)
+            self._returns[i // self._settings.n_envs].append(value)
         self._environments.finished.clear()
         if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
             for i, trace in enumerate(self._traces):

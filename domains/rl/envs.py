@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 from torch import Tensor
 
+from suite.experiment.settings import Reader, nearest
 from suite.experiment.task import Data, RunError, Settings, UsageError
 
 
@@ -152,9 +153,9 @@ Make = Callable[[int, Sequence[int], Settings], Environments]
 
 
 def _cartpole(envs_per_seed: int, seeds: Sequence[int], settings: Settings) -> Environments:
-    limit, scale = settings["max_episode_steps"], settings["reward_scale"]
-    assert isinstance(limit, int)
-    assert isinstance(scale, int | float)
+    read = Reader("data.settings", settings)
+    limit, scale = read.whole("max_episode_steps"), read.number("reward_scale")
+    read.close()
     return CartPole(envs_per_seed, seeds, limit, scale)
 
 
@@ -164,7 +165,8 @@ ENVIRONMENTS: dict[str, Make] = {"CartPole-v1": _cartpole}
 def make(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:
     """The environments of a task; raises UsageError for an unknown name."""
     if data.name not in ENVIRONMENTS:
-        raise UsageError(f"unknown environment {data.name!r}: one of {', '.join(ENVIRONMENTS)}")
+        near = nearest(data.name, ENVIRONMENTS)
+        raise UsageError(f"unknown environment {data.name!r}{near}: one of {', '.join(ENVIRONMENTS)}")
     return ENVIRONMENTS[data.name](envs_per_seed, seeds, data.settings)
 
 

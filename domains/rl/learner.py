@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from torch import nn
 from domains.rl import envs
 from suite.experiment import snapshot as dense
 from suite.experiment.schedule import learning_rate
+from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
+from suite.experiment.supervised import optimizer
 from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
 
 WINDOW = 100
@@ -46,14 +49,13 @@ class A2CLearner:
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
         envs.check(spec.data)
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
-        settings = spec.training.settings
-        n_envs = _integer(settings, "n_envs")
-        n_steps = _integer(settings, "n_steps")
-        if n_envs * n_steps != spec.training.batch:
-            raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {n_envs * n_steps}")
+        settings = coefficients(spec.training.settings)
+        if settings.n_envs * settings.n_steps != spec.training.batch:
+            product = settings.n_envs * settings.n_steps
+            raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {product}: make them equal")
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
-        self._environments = envs.make(spec.data, n_envs, [streams.seed("environment", span.first)])
-        optimizer_class, self._rate, arguments = _optimizer(spec.training.optimizer)
+        self._environments = envs.make(spec.data, settings.n_envs, [streams.seed("environment", span.first)])
+        optimizer_class, self.rate, arguments = _optimizer(spec.training.optimizer)
         self._cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
         with torch.random.fork_rng(devices=self._cuda):
             torch.manual_seed(streams.seed("init"))
@@ -61,13 +63,13 @@ class A2CLearner:
                 "MlpPolicy",
                 self._environments,
                 learning_rate=self._learning_rate,
-                n_steps=n_steps,
-                gamma=_number(settings, "gamma"),
-                gae_lambda=_number(settings, "gae_lambda"),
-                ent_coef=_number(settings, "ent_coef"),
-                vf_coef=_number(settings, "vf_coef"),
-                max_grad_norm=_number(settings, "max_grad_norm"),
-                normalize_advantage=bool(settings["normalize_advantage"]),
+                n_steps=settings.n_steps,
+                gamma=settings.gamma,
+                gae_lambda=settings.gae_lambda,
+                ent_coef=settings.ent_coef,
+                vf_coef=settings.vf_coef,
+                max_grad_norm=settings.max_grad_norm,
+                normalize_advantage=settings.normalize_advantage,
                 rollout_buffer_class=WholeRollout,
                 policy_kwargs={
                     **_network(spec.model),
@@ -177,7 +179,7 @@ class A2CLearner:
             self._trace.append({"step": self._step, "return": self._last_return()})
 
     def _learning_rate(self, _progress: float) -> float:
-        return self._rate * self._factor(self._step)
+        return self.rate * self._factor(self._step)
 
     def _last_return(self) -> float:
         # Before the first episode ends, what the running ones have got so far: a lower bound.
@@ -249,36 +251,47 @@ def trace_every(span: Span) -> int:
     return -(-(span.last - span.first) // TRACE_POINTS)
 
 
+@dataclass(frozen=True)
+class Coefficients:
+    """The task's `training.settings`: shape of a rollout, returns, weights of the losses, clipping."""
+
+    n_envs: int
+    n_steps: int
+    gamma: float
+    gae_lambda: float
+    ent_coef: float
+    vf_coef: float
+    max_grad_norm: float
+    normalize_advantage: bool
+
+
+def coefficients(settings: Settings) -> Coefficients:
+    """The coefficients in a table; raises UsageError for one that is missing, misspelt or out of range."""
+    read = Reader("training.settings", settings)
+    found = Coefficients(
+        n_envs=read.whole("n_envs"),
+        n_steps=read.whole("n_steps"),
+        gamma=float(read.number("gamma", least=0, most=1)),
+        gae_lambda=float(read.number("gae_lambda", least=0, most=1)),
+        ent_coef=float(read.number("ent_coef")),
+        vf_coef=float(read.number("vf_coef")),
+        max_grad_norm=float(read.number("max_grad_norm", least=0)),
+        normalize_advantage=read.flag("normalize_advantage"),
+    )
+    read.close()
+    return found
+
+
 def _network(model: Settings) -> dict[str, Any]:
-    hidden, activation = model["hidden"], str(model["activation"])
-    if activation not in ACTIVATIONS:
-        raise UsageError(f"unknown activation {activation!r}: one of {', '.join(ACTIVATIONS)}")
-    if not isinstance(hidden, list):
-        raise UsageError(f"model setting hidden = {hidden!r}: a list of layer widths is needed")
-    return {
-        "net_arch": [int(width) for width in hidden],
-        "activation_fn": ACTIVATIONS[activation],
-        "ortho_init": bool(model["orthogonal"]),
-    }
+    read = Reader("model", model)
+    hidden, activation = read.wholes("hidden"), read.word("activation", ACTIVATIONS)
+    orthogonal = read.flag("orthogonal")
+    read.close()
+    return {"net_arch": hidden, "activation_fn": ACTIVATIONS[activation], "ortho_init": orthogonal}
 
 
 def _optimizer(settings: Settings) -> tuple[type[torch.optim.Optimizer], float, dict[str, Any]]:
-    name = str(settings["name"])
-    if name not in OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {name!r}: one of {', '.join(OPTIMIZERS)}")
+    """Class, learning rate and other arguments: stable-baselines3 builds it, so a trial one says what it refuses."""
+    trial = optimizer([nn.Parameter(torch.zeros(1))], settings, OPTIMIZERS)
     arguments = {key: value for key, value in settings.items() if key not in ("name", "lr")}
-    return OPTIMIZERS[name], _number(settings, "lr"), arguments
-
-
-def _number(settings: Settings, key: str) -> float:
-    value = settings[key]
-    if isinstance(value, str | list):
-        raise UsageError(f"setting {key} = {value!r}: a number is needed")
-    return float(value)
-
-
-def _integer(settings: Settings, key: str) -> int:
-    value = _number(settings, key)
-    if value != int(value) or value < 1:
-        raise UsageError(f"setting {key} = {value!r}: a whole number of at least 1 is needed")
-    return int(value)
+    return type(trial), float(trial.param_groups[0]["lr"]), arguments

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.experiment.settings import Reader
 from suite.experiment.task import Data, RunError, UsageError
 
 
@@ -44,21 +45,18 @@ def _load(data_json: str) -> Dataset:
     data = Data.model_validate_json(data_json)
     if data.name != "mnist5k":
         raise UsageError(f"unknown vision data {data.name!r}: mnist5k")
+    settings = Reader("data.settings", data.settings)
+    sizes = {split: settings.whole(split) for split in ("train", "validation", "test")}
+    scale = settings.word("pixels", ("unit", "centred"))
+    settings.close()
     pixels, labels = _mnist5k()
-    sizes = {split: _count(data, split) for split in ("train", "validation", "test")}
     found = fingerprint(pixels, labels, sizes)
     if found != data.fingerprint:
         raise RunError(
             f"data {data.name} has fingerprint {found[:12]}…, the task was defined on {data.fingerprint[:12]}…: "
             "install the version of its package that pyproject.toml names"
         )
-    return _split(_scaled(pixels, data), labels, sizes)
-
-
-def _count(data: Data, split: str) -> int:
-    value = data.settings[split]
-    assert isinstance(value, int)
-    return value
+    return _split(_scaled(pixels, scale), labels, sizes)
 
 
 def _mnist5k() -> tuple[Tensor, Tensor]:
@@ -87,11 +85,8 @@ def fingerprint(pixels: Tensor, labels: Tensor, sizes: Mapping[str, int]) -> str
     return hasher.hexdigest()
 
 
-def _scaled(pixels: Tensor, data: Data) -> Tensor:
+def _scaled(pixels: Tensor, scale: str) -> Tensor:
     """Pixels as float32: `unit` [0, 1], the background staying 0; `centred` [-1, 1]."""
-    scale = data.settings["pixels"]
-    if scale not in ("unit", "centred"):
-        raise UsageError(f"data.settings.pixels = {scale!r}: unit or centred")
     unit = pixels.float() / 255
     return unit if scale == "unit" else 2 * unit - 1
 

@@ -1,11 +1,10 @@
 """Image classifiers, one class a family."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from suite.experiment.task import UsageError
+from suite.experiment.settings import Reader
+from suite.experiment.task import Settings
 
 
 class LeNet300100(nn.Module):
@@ -20,8 +19,6 @@ class LeNet300100(nn.Module):
         self.fc1 = nn.Linear(inputs, 300)
         self.fc2 = nn.Linear(300, 100)
         self.fc3 = nn.Linear(100, classes)
-        if init not in ("glorot-normal", "lecun-normal", "torch"):
-            raise UsageError(f"model.init = {init!r}: glorot-normal, lecun-normal or torch")
         for layer in (self.fc1, self.fc2, self.fc3) if init != "torch" else ():
             if init == "glorot-normal":
                 nn.init.xavier_normal_(layer.weight)
@@ -34,8 +31,10 @@ class LeNet300100(nn.Module):
         return self.fc3(torch.relu(self.fc2(hidden)))  # type: ignore[no-any-return]
 
 
-def build(settings: Mapping[str, object], shape: tuple[int, ...], classes: int) -> nn.Module:
+def build(settings: Settings, shape: tuple[int, ...], classes: int) -> nn.Module:
     """The model of a task for images of `shape` (C, H, W), from torch's generator; UsageError for another name."""
-    if settings["name"] == "lenet-300-100":
-        return LeNet300100(torch.Size(shape).numel(), classes, str(settings["init"]))
-    raise UsageError(f"unknown vision model {settings['name']!r}: lenet-300-100")
+    read = Reader("model", settings)
+    read.word("name", ("lenet-300-100",))
+    init = read.word("init", ("glorot-normal", "lecun-normal", "torch"))
+    read.close()
+    return LeNet300100(torch.Size(shape).numel(), classes, init)

@@ -4,7 +4,6 @@ A task is a TOML file: its top-level tables are common to all scales, `[scales.<
 merged over them; `[method]` and `[run]` are the task's defaults for `Method` and `RunOptions`.
 """
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -22,6 +21,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from suite.experiment.settings import nearest
 from suite.experiment.task import (
     Build,
     BuildCohort,
@@ -77,8 +77,8 @@ class TaskFile:
         """
         if scale not in self.scales:
             raise UsageError(f"{self.id} has no scale {scale!r}: one of {', '.join(self.scales)}")
-        table = _merged(self.common, self.scales[scale])
-        method, options = table.pop("method", {}), table.pop("run", {})
+        table = _merged(self.common, self._table(f"scales.{scale}", self.scales[scale]))
+        method, options = (self._table(name, table.pop(name, {})) for name in ("method", "run"))
         table["scale"] = scale
         changed = {k: v for k, v in (changes or {}).items() if k not in Method.model_fields}
         method = {**method, **{k: v for k, v in (changes or {}).items() if k in Method.model_fields}}
@@ -96,6 +96,11 @@ class TaskFile:
             *Method.model_fields,
             *_dotted({k: table[k] for k in ("data", "model", "training", "metric") if k in table}),
         ]
+
+    def _table(self, name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise UsageError(f"{self.origin}: {name} = {value!r}: a table is needed")
+        return value
 
 
 class Registry:
@@ -128,7 +133,7 @@ class Registry:
         """The task file of an id; raises UsageError that names the nearest ids."""
         if task_id not in self._files:
             known = [*self._files, *collections()]
-            raise UsageError(f"unknown task {task_id!r}{_nearest(task_id, known)}; `lottery list` names all")
+            raise UsageError(f"unknown task {task_id!r}{nearest(task_id, known)}; `lottery list` names all")
         return self._files[task_id]
 
     def expand(self, names: Iterable[str], scale: str | None) -> list[tuple[TaskFile, str]]:
@@ -160,7 +165,7 @@ def methods() -> dict[str, dict[str, Any]]:
 def method_changes(name: str) -> dict[str, Any]:
     """Fields that a named method sets; raises UsageError for an unknown name, with the nearest."""
     if name not in methods():
-        raise UsageError(f"unknown method {name!r}{_nearest(name, methods())}: one of {', '.join(methods())}")
+        raise UsageError(f"unknown method {name!r}{nearest(name, methods())}: one of {', '.join(methods())}")
     return {"name": name, **{key: value for key, value in methods()[name].items() if key != "about"}}
 
 
@@ -239,13 +244,7 @@ def _load(reference: str, spec: TaskSpec) -> object:
 def nearest_key(key: str, known: Iterable[str]) -> UsageError:
     """The error for a `--set` key that does not exist."""
     known = list(known)
-    return UsageError(f"unknown --set key {key!r}{_nearest(key, known)}: one of {', '.join(known)}")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [k for k in known if name and name in k][:3]
-    return f"; nearest: {', '.join(close)}" if close else ""
+    return UsageError(f"unknown --set key {key!r}{nearest(key, known)}: one of {', '.join(known)}")
 
 
 def _toml_files(package: str, folder: str) -> list[Traversable]:
@@ -302,7 +301,7 @@ def _explained(origin: str) -> Iterator[None]:
         if first["type"] == "missing":
             raise UsageError(f"{origin}: field {field} is missing") from error
         misspelt = first["type"] == "extra_forbidden"
-        near = _nearest(str(first["loc"][-1]), _field_names(error.title)) if misspelt else ""
+        near = nearest(str(first["loc"][-1]), _field_names(error.title)) if misspelt else ""
         raise UsageError(f"{origin}: {field} = {first['input']!r}: {first['msg']}{near}") from error
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from suite.experiment import snapshot as dense
 from suite.experiment.schedule import learning_rate
+from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
 
@@ -32,15 +33,20 @@ class SupervisedLearner(ABC):
     """A `Learner` that minimises a loss: a domain gives the model, the loss of a step, and the scores of a split.
 
     Batch and dropout of step s depend on the streams and s alone, so a run that starts at step k, or goes on from a
-    snapshot, needs no history. Of the task's `training.settings` it reads `clip`, the largest gradient norm (0: none).
+    snapshot, needs no history. Of the task's `training.settings` it reads `clip`, the largest gradient norm (0: none);
+    a domain with more settings there reads them first and hands its reader over. What is left is refused.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
 
     def __init__(
-        self, spec: TaskSpec, streams: Streams, span: Span, device: str, build: Callable[[], nn.Module]
-    ) -> None:
+        self, spec: TaskSpec, streams: Streams, span: Span, device: str, build: Callable[[], nn.Module],
+        settings: Reader | None = None,
+    ) -> None:  # fmt: skip
+        settings = settings or Reader("training.settings", spec.training.settings)
+        self._clip = float(settings.number("clip", 0, least=0))
+        settings.close()
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
         self.device = torch.device(device)
         with self._seeded(streams.seed("init")):
@@ -48,10 +54,6 @@ class SupervisedLearner(ABC):
         self.optimizer = optimizer(self.model.parameters(), spec.training.optimizer)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
-        clip = spec.training.settings.get("clip", 0)
-        if isinstance(clip, str | list):
-            raise UsageError(f"training.settings.clip = {clip!r}: a number is needed")
-        self._clip = float(clip)
         self._trace: list[dict[str, float]] = []
 
     @abstractmethod
@@ -173,13 +175,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def optimizer(parameters: Iterable[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+def optimizer(
+    parameters: Iterable[nn.Parameter], settings: Settings,
+    known: Mapping[str, Callable[..., torch.optim.Optimizer]] = OPTIMIZERS,
+) -> torch.optim.Optimizer:  # fmt: skip
     """The optimizer of a task: `name` and its own arguments; raises UsageError for a name or argument it has not."""
-    arguments = dict(settings)
-    name = arguments.pop("name", None)
-    if name not in OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {name!r}: one of {', '.join(OPTIMIZERS)}")
+    read = Reader("training.optimizer", settings)
+    name = read.word("name", known)
+    read.number("lr", 0, least=0)
+    arguments = read.arguments(known[name], without=("params",))
     try:
-        return OPTIMIZERS[str(name)](parameters, **arguments)
-    except TypeError as error:
-        raise UsageError(f"optimizer {name} refuses {arguments}: {error}") from error
+        return known[name](parameters, **arguments)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise UsageError(f"training.optimizer: {name} refuses {arguments}: {error}") from error

@@ -83,7 +83,8 @@ class TaskSpec(Frozen):
     training: Training
     metric: Metric
 
-    # Part of no identity: where the code is, what it can do, what it costs, how it is described.
+    # Part of no identity: where the code is, what it can do, what it costs, how it is described; and which tensors the
+    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not).
     learner: str
     cohort: str | None = None
     references: str | None = None
@@ -92,6 +93,7 @@ class TaskSpec(Frozen):
     title: str
     about: str = ""
     measured_on: str = "the test set"
+    output_layer: tuple[str, ...] = ()
 
     @property
     def domain(self) -> str:
@@ -104,7 +106,8 @@ class TaskSpec(Frozen):
         return digest(
             self.model_dump(
                 mode="json",
-                exclude={"learner", "cohort", "references", "probes", "cost", "title", "about", "measured_on"},
+                exclude={"learner", "cohort", "references", "probes", "cost", "title", "about"}
+                | {"measured_on", "output_layer"},
             )
         )
 

@@ -10,7 +10,7 @@ from suite.experiment.registry import Registry, builder
 from suite.experiment.runner import make_plan, tasks_of
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
-from suite.experiment.task import Learner, Probed, Span
+from suite.experiment.task import Learner, Probed, Span, TaskSpec, UsageError
 from suite.tickets.mask import Mask
 
 TASKS = Registry().ids
@@ -72,6 +72,31 @@ def test_evaluation_alters_nothing(task_id: str) -> None:
         plain.advance(until)
     state = plain.model.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in watched.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "table", ["data.settings", "model", "training.optimizer", "training.schedule", "training.settings"]
+)
+@pytest.mark.parametrize("task_id", TASKS)
+def test_a_misspelt_setting_is_refused_with_the_nearest(task_id: str, table: str) -> None:
+    spec = Registry().find(task_id).at("smoke").spec.model_dump(mode="json")
+    *parents, last = table.split(".")
+    within = spec
+    for parent in parents:
+        within = within[parent]
+    known = list(within[last])[-1] if within[last] else "clip"
+    within[last][f"{known}{known[-1]}"] = 1
+    broken = TaskSpec(**spec)
+    with pytest.raises(UsageError, match=rf"unknown setting {table}\.{known}{known[-1]}; nearest: {known}"):
+        builder(broken)(broken, Streams(broken.hash, 1000), Span(0, 1), "cpu")
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_the_output_layer_is_named_and_pruned_as_the_task_says(task_id: str) -> None:
+    spec = Registry().find(task_id).at("smoke").spec
+    assert spec.output_layer
+    assert set(spec.output_layer) <= {name for name, _ in smallest(task_id).model.named_parameters()}
+    assert spec.prune_output_layer == bool(set(spec.output_layer) & set(spec.prunable))
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)

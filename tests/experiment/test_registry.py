@@ -54,6 +54,7 @@ def test_the_hash_changes_with_every_number_and_not_with_words() -> None:
     assert spec_hash(TOML.replace("margin = 0.02", "margin = 0.03")) != before
     assert spec_hash(TOML.replace("Points on a plane", "Dots")) == before
     assert spec_hash(TOML.replace("flops_per_step = 1e3", "flops_per_step = 2e3")) == before
+    assert spec_hash(TOML.replace("data = ", 'output_layer = ["2.weight"]\ndata = ')) == before
 
 
 def test_a_changed_task_says_so_in_its_version() -> None:
@@ -73,6 +74,8 @@ def test_a_changed_task_says_so_in_its_version() -> None:
         ('id = "toy/points"', 'id = "points"', r"id = 'points'"),
         ('title = "Points on a plane"', 'title = "Points', r"toy\.toml is no TOML"),
         ("[scales.smoke]", "[scale.smoke]", r"no \[scales\.<name>\] table"),
+        ("[scales.smoke]", "[scales]\nsmoke = 3", r"toy\.toml: scales\.smoke = 3: a table is needed"),
+        ("method = {rate = 0.4}", "method = 3", r"toy\.toml: method = 3: a table is needed"),
     ],
 )
 def test_a_broken_task_file_is_refused_by_name_and_field(old: str, new: str, words: str) -> None:

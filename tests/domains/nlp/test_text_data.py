@@ -6,7 +6,7 @@ import pytest
 
 from domains.nlp import data
 from suite.experiment.registry import Task
-from suite.experiment.task import RunError
+from suite.experiment.task import RunError, UsageError
 
 Tasks = Callable[..., Task]
 SCALES = ("lite", "quick", "smoke")
@@ -73,5 +73,5 @@ def test_a_draw_is_distinct_and_below_its_limit() -> None:
     drawn = data.draw(3, 50, 50)
     assert sorted(drawn) == list(range(50))
     assert data.draw(3, 50, 10) == drawn[:10] != data.draw(4, 50, 10)
-    with pytest.raises(RunError, match="51 different numbers"):
+    with pytest.raises(UsageError, match="51 different numbers"):
         data.draw(0, 50, 51)

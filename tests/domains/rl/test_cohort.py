@@ -1,10 +1,11 @@
 """Slots of a cohort compute what stable-baselines3 computes for each run alone."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -143,3 +144,28 @@ def test_global_random_streams_are_left_alone() -> None:
     cohort.evaluate("test")
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
+
+
+class _ThreeActions(envs.CartPole):
+    """Push left, push right, and push right under another number."""
+
+    def __init__(self, envs_per_seed: int, seeds: Sequence[int], settings: Settings) -> None:
+        super().__init__(envs_per_seed, seeds)
+        self.action_space = gym.spaces.Discrete(3)
+
+    def step_async(self, actions: Any) -> None:
+        super().step_async(np.minimum(actions, 1))
+
+
+def test_a_cohort_has_as_many_actions_as_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(envs.ENVIRONMENTS, "three", _ThreeActions)
+    found = envs.fingerprint(Data(name="three", fingerprint=""))
+    spec = _spec()
+    spec = spec.model_copy(update={"data": Data(name="three", fingerprint=found)})
+    cohort = _cohort(spec, 2, Span(0, 20))
+    cohort.advance(6)
+    for slot, streams in enumerate(_streams(spec, 2)):
+        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        learner.advance(6)
+        assert learner.model.action_net.weight.shape[0] == 3
+        _assert_slot(cohort, slot, learner, 2e-5)

@@ -315,3 +315,21 @@ def test_an_environment_that_behaves_otherwise_is_refused() -> None:
 def test_batch_must_be_environments_times_steps() -> None:
     with pytest.raises(UsageError, match="n_envs"):
         _learner(Span(0, 1), spec=_spec("smoke", {"training.batch": 7}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training.settings.gamma": 2.0}, r"training\.settings\.gamma = 2\.0: a number from 0 to 1 is needed"),
+        ({"training.settings.n_envs": 1.5}, r"training\.settings\.n_envs = 1\.5: a whole number"),
+        ({"training.settings.normalize_advantage": 0}, r"normalize_advantage = 0: true or false is needed"),
+        ({"training.optimizer.name": "rmsprob"}, r"training\.optimizer\.name = 'rmsprob'; nearest: rmsprop"),
+        ({"training.optimizer.alpha": "high"}, r"training\.optimizer: rmsprop refuses"),
+        ({"model.hidden": 16}, r"model\.hidden = 16: a list of whole numbers of at least 1 is needed"),
+        ({"model.activation": "gelu"}, r"model\.activation = 'gelu'.*: one of relu, tanh"),
+        ({"data.settings.max_episode_steps": "long"}, r"data\.settings\.max_episode_steps = 'long': a whole number"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        _learner(Span(0, 1), spec=_spec("smoke", changes))

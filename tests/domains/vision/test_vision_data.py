@@ -61,5 +61,5 @@ def test_unknown_names_are_refused_with_those_there_are() -> None:
     spec = task("smoke").spec.data
     with pytest.raises(UsageError, match="mnist5k"):
         data.load(spec.model_copy(update={"name": "mnist"}))
-    with pytest.raises(UsageError, match="unit or centred"):
+    with pytest.raises(UsageError, match=r"pixels = 'bytes': one of unit, centred"):
         data.load(spec.model_copy(update={"settings": {**spec.settings, "pixels": "bytes"}}))

@@ -106,6 +106,16 @@ def test_each_way_to_draw_weights_has_its_own_spread(init: str) -> None:
     assert weight.var().item() == pytest.approx(variance, rel=0.02)
 
 
-def test_another_way_to_draw_weights_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"model\.init = 'zeros'"):
-        learner(model__init="zeros")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__init": "zeros"}, r"model\.init = 'zeros': one of glorot-normal, lecun-normal, torch"),
+        ({"model__name": "vgg"}, r"model\.name = 'vgg': one of lenet-300-100"),
+        ({"training__schedule__name": "step"}, r"training\.schedule\.milestones is missing"),
+        ({"data__settings__train": "abc"}, r"data\.settings\.train = 'abc': a whole number of at least 1 is needed"),
+        ({"data__settings__train": 0}, r"data\.settings\.train = 0: a whole number of at least 1 is needed"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        learner(**changes)  # type: ignore[arg-type]
