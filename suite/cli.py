@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 import typer
 
 from suite.experiment.task import RunError, UsageError
+from suite.leaderboard import cli as leaderboard
 from suite.printing import minutes, print_json, print_table
 
 if TYPE_CHECKING:
@@ -208,6 +209,9 @@ def report(folder: Folder, as_json: Json = False) -> None:
     path = write(view, folder)
     _print_summary(view)
     typer.echo(f"report: {path}")
+
+
+leaderboard.add_to(app)
 
 
 def main() -> Never:

@@ -1,0 +1,241 @@
+"""The folder of a leaderboard: entries one file each, the index of every domain, ticket files.
+
+<board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/masks/<domain>/<entry id>/   <board>/schema.json
+"""
+
+import errno
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Never
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from suite.experiment.task import RunError, UsageError
+from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
+
+MOST_BYTES = 20 * 2**20
+"""No entry is larger: a thousand replicates at a hundred points of five arms."""
+
+AnyEntry = Measured | Reported | Claim
+
+
+class BadEntry(UsageError):
+    """A file that is no entry: what is wrong with it, in one line."""
+
+
+def read(path: Path) -> AnyEntry:
+    """An entry from its file; raises BadEntry for whatever is no entry of this schema."""
+    table = _table(path)
+    if table.get("schema_version") != SCHEMA_VERSION:
+        raise BadEntry(
+            f"{path}: schema_version is {table.get('schema_version')!r}, this suite reads {SCHEMA_VERSION}; "
+            "a newer suite may know it"
+        )
+    try:
+        return ENTRY.validate_python(table, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:]) or "kind"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise BadEntry(f"{path}: {place}: {first['msg']}, got {_short(first['input'])}{more}") from error
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """The JSON object in a file: a regular file of no more than `MOST_BYTES`, every number finite, no key twice."""
+    try:
+        # Opened without following a link and without waiting for a pipe; all checks are on what was opened.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise BadEntry(f"{path}: there is no such file") from error
+    except OSError as error:
+        reason = "is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
+        raise BadEntry(f"{path}: {reason}; an entry is a file of its own") from error
+    with os.fdopen(handle, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise BadEntry(f"{path}: is no regular file")
+        if facts.st_size > MOST_BYTES:
+            raise BadEntry(f"{path}: has {facts.st_size / 2**20:.0f} MiB; an entry has at most {MOST_BYTES >> 20}")
+        content = file.read(MOST_BYTES + 1)
+    try:
+        table = json.loads(content, parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
+    except (ValueError, RecursionError) as error:
+        raise BadEntry(f"{path}: is no whole JSON text ({str(error) or 'nested too deeply'})") from error
+    if not isinstance(table, dict):
+        raise BadEntry(f"{path}: holds {_short(table)} where an entry is an object")
+    return table
+
+
+def _no_constant(name: str) -> Never:
+    raise ValueError(f"{name} is no number of JSON; a diverged replicate is null")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = next(key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1)
+        raise ValueError(f"key {_short(twice)} stands twice")
+    return table
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def text_of(entry: AnyEntry | Index) -> str:
+    """The canonical text of an entry's or index's file."""
+    return json.dumps(entry.model_dump(mode="json"), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def packaged() -> Path:
+    """The board that the suite ships."""
+    return Path(str(files("leaderboards")))
+
+
+class Board:
+    """A leaderboard's folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """`root`: the folder; None: the packaged board. Raises UsageError when there is no such folder."""
+        self.root = packaged() if root is None else root
+        if not self.root.is_dir():
+            raise UsageError(f"no board at {self.root}: --board takes an existing folder")
+
+    def domains(self) -> list[str]:
+        """Domains with at least one entry."""
+        return sorted(folder.name for folder in self.root.iterdir() if folder.is_dir() and any(folder.glob("*.json")))
+
+    def entries(self, domain: str | None = None) -> list[AnyEntry]:
+        """All entries, or those of a domain, by id; raises BadEntry for a file that is none or is misplaced."""
+        found: list[AnyEntry] = []
+        for name in self.domains() if domain is None else [domain]:
+            for path in sorted((self.root / name).glob("*.json")):
+                entry = read(path)
+                if (entry.domain, entry.id) != (name, path.stem):
+                    raise BadEntry(f"{path}: is entry {entry.domain}/{entry.id}, whose file is {entry.id}.json there")
+                found.append(entry)
+        return found
+
+    def measured(self, task: str | None = None) -> list[Measured]:
+        """Measured entries, of one task if named."""
+        domain = None if task is None else task.split("/")[0]
+        return [
+            entry
+            for entry in self.entries(domain)
+            if isinstance(entry, Measured) and (task is None or entry.task.id == task)
+        ]
+
+    def find(self, name: str) -> AnyEntry:
+        """The entry of an id, or of `domain/id`; raises UsageError for an unknown or ambiguous one."""
+        found = [entry for entry in self.entries() if name in (entry.id, f"{entry.domain}/{entry.id}")]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"entry {name!r} is in {', '.join(e.domain for e in found)}: name it as domain/id")
+        known = ", ".join(f"{entry.domain}/{entry.id}" for entry in self.entries()) or "none"
+        raise UsageError(f"no entry {name!r} on the board; there are: {known}")
+
+    def tickets(self, entry: Measured) -> Path:
+        """The folder of an entry's ticket files."""
+        return self.root / "masks" / entry.domain / entry.id
+
+    def index(self, domain: str) -> Index:
+        """The index of a domain as its entries' files say it."""
+        return Index(schema_version=1, domain=domain, entries=tuple(map(_row, self.entries(domain))))
+
+    def write_indexes(self) -> None:
+        """Write `<domain>.json` of every domain, and `schema.json`."""
+        for domain in self.domains():
+            _write(self.root / f"{domain}.json", text_of(self.index(domain)))
+        _write(self.root / "schema.json", json.dumps(json_schema(), indent=1) + "\n")
+
+    def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
+        """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
+
+        Raises UsageError when the id is taken, another submission is at work, or the folder cannot be written.
+        """
+        path = self.root / entry.domain / f"{entry.id}.json"
+        self._refuse_packaged()
+        with self._lock():
+            if os.path.lexists(path):
+                raise UsageError(f"entry {entry.domain}/{entry.id} is there already: choose another id with --id")
+            try:
+                self._place(path, entry, tickets)
+            except OSError as error:
+                raise UsageError(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
+        return path
+
+    def _place(self, path: Path, entry: Measured, tickets: Mapping[str, bytes]) -> None:
+        folder = self.tickets(entry)
+        for parent in (path.parent, folder.parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            if not parent.resolve().is_relative_to(self.root.resolve()):
+                raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
+        staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{entry.id}."))
+        try:
+            staged.chmod(0o755)
+            for name, content in tickets.items():
+                (staged / name).write_bytes(content)
+            if folder.is_symlink():
+                raise UsageError(f"{folder} is a symbolic link; nothing was added")
+            shutil.rmtree(folder, ignore_errors=True)  # of a submission that was killed before its entry was written
+            staged.rename(folder)
+            try:
+                _write(path, text_of(entry))  # last: an entry that is there has its tickets
+                self.write_indexes()
+            except BaseException:
+                path.unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def _refuse_packaged(self) -> None:
+        shipped = packaged()
+        if self.root.resolve() == shipped.resolve() and not (shipped.parent / "pyproject.toml").is_file():
+            raise UsageError("the packaged board is read-only: name a folder of your own with --board")
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        try:
+            with FileLock(self.root / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise RunError(f"another submission to {self.root} is at work: try again when it is done") from error
+        except PermissionError as error:
+            raise UsageError(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
+
+
+def _row(entry: AnyEntry) -> IndexRow:
+    if isinstance(entry, Measured):
+        made = entry.provenance.date[:10]
+        return IndexRow(
+            id=entry.id, kind=entry.kind, title=entry.title, tasks=(entry.task.id,), version=entry.task.version,
+            scale=entry.task.scale, method=entry.method.settings.name, date=made,  # type: ignore[arg-type]
+        )  # fmt: skip
+    tasks = (entry.task,) if isinstance(entry, Reported) else entry.tasks
+    title = entry.title if isinstance(entry, Reported) else entry.statement
+    return IndexRow(
+        id=entry.id, kind=entry.kind, title=title, tasks=tasks, version=None, scale=None, method=None, date=None
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

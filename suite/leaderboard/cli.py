@@ -1,0 +1,162 @@
+"""The commands of the leaderboard: compare, submit, validate, verify, board, cite. Parses, calls, prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite.experiment.task import RunError, UsageError
+from suite.printing import print_json
+
+Folder = Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)]
+EntryFile = Annotated[Path, typer.Argument(help="An entry's file: <board>/<domain>/<id>.json.", show_default=False)]
+BoardFolder = Annotated[
+    Path | None, typer.Option("--board", help="Folder of a leaderboard (default: the one that the suite ships).")
+]
+Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, criteria or arms.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the leaderboard's commands to an application."""
+    for command in (compare, submit, validate, verify, board, cite):
+        app.command()(command)
+
+
+def compare(
+    folder: Folder,
+    entry: Annotated[
+        str | None, typer.Option("--entry", help="Compare with this entry alone: id or domain/id.")
+    ] = None,
+    board: BoardFolder = None,
+    fail_under: Annotated[
+        bool, typer.Option("--fail-under", help="Exit 1 if the run is significantly worse than --entry at a density.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a run with the leaderboard: differences with intervals, verdicts, rank with tie groups.
+
+    Only measured entries of the same task, version and scale are compared; what is not comparable is named with why.
+    """
+    from suite.leaderboard import compare as comparing
+    from suite.leaderboard import text
+    from suite.leaderboard.board import Board
+    from suite.run import view_of
+
+    if fail_under and entry is None:
+        raise UsageError("--fail-under needs the entry to be measured by: name it with --entry")
+    found = comparing.compare(view_of(folder), Board(board), entry)
+    if as_json:
+        print_json(text.as_json(found))
+    elif markdown:
+        typer.echo(text.as_markdown(found))
+    else:
+        from rich.console import Console
+
+        for one in text.tables(found):
+            Console().print(one)
+    if fail_under and found.worse:
+        raise RunError(f"{folder} is significantly worse than {entry} at one density or more")
+
+
+def submit(
+    folder: Folder,
+    author: Annotated[str, typer.Option("--author", help="Who answers for the entry.", show_default=False)],
+    board: BoardFolder = None,
+    entry_id: Annotated[str | None, typer.Option("--id", help="Id (default: <task>-<scale>-<method>).")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Title (default: from task and method).")] = None,
+    description: Annotated[
+        str | None,
+        typer.Option("--description", help="The method in a line (default: the suite's, of its own methods)."),
+    ] = None,
+    link: Annotated[str | None, typer.Option("--link", help="http(s) address of the method's paper or code.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="This task of the run alone.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="This method of the run alone.")] = None,
+) -> None:
+    """Write a finished run's entries and tickets into a leaderboard: one entry for each task and method.
+
+    The packaged board is read-only once installed: in a checkout, --board leaderboards, then open a pull request.
+    """
+    from suite.leaderboard.board import Board
+    from suite.leaderboard.submit import submit as add
+
+    for path in add(
+        folder, Board(board), author=author, entry_id=entry_id, title=title, description=description, link=link,
+        task=task, method=method,
+    ):  # fmt: skip
+        typer.echo(f"entry: {path}")
+
+
+def validate(file: EntryFile, board: BoardFolder = None, plugin: Plugin = None, as_json: Json = False) -> None:
+    """Check an entry and its tickets as far as that goes without training; exit 1 if anything is wrong."""
+    from suite.leaderboard.board import Board
+    from suite.leaderboard.validate import validate as check
+
+    found = check(file, None if board is None else Board(board), plugin or ())
+    if as_json:
+        rows = {
+            name: [{"check": one.check, "line": one.line} for one in findings]
+            for name, findings in (("problems", found.problems), ("remarks", found.remarks))
+        }
+        print_json({"schema": 1, "file": str(found.path), "valid": found.valid, **rows})
+    else:
+        for one in found.problems:
+            typer.echo(f"wrong    {one.check}: {one.line}")
+        for one in found.remarks:
+            typer.echo(f"remark   {one.check}: {one.line}")
+        typer.echo(f"{file}: {'valid' if found.valid else 'not valid'}")
+    if not found.valid:
+        raise RunError(f"{file}: {len(found.problems)} checks failed; the first: {found.problems[0].line}")
+
+
+def verify(
+    file: EntryFile,
+    board: BoardFolder = None,
+    cells: Annotated[
+        str | None, typer.Option("--cells", help="Cells to train again, as arm:level:replicate: winning:3:0,dense:0:1.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many cells to draw at random.")] = 3,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the draw (default: another one each time).")] = None,
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Train cells of an entry again, under its tickets, and say whether its claims hold; exit 1 if not.
+
+    The dense run is replayed to the rewind step. On the machine type of the entry the bits must be the same, elsewhere
+    the value must lie within the entry's interval.
+    """
+    from suite.leaderboard.board import Board
+    from suite.leaderboard.verify import verify as check
+
+    def tell(name: str, steps: int, total: int) -> None:
+        if steps == total:
+            typer.echo(f"{name}: trained {total} steps", err=True)
+
+    lies_in = Board(file.absolute().parent.parent) if board is None else Board(board)
+    chosen = cells.split(",") if cells else ()
+    found = check(file, lies_in, plugins=plugin or (), cells=chosen, count=count, seed=seed, tell=tell)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    if not found.holds:
+        raise RunError(f"{file}: the claims do not hold")
+
+
+def board(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("board"), board: BoardFolder = None
+) -> None:
+    """Make the leaderboard's static site: one folder to host anywhere, or to open from disk."""
+    from suite.leaderboard.board import Board
+    from suite.leaderboard.site import build_site
+
+    typer.echo(f"site: {build_site(Board(board), out)}")
+
+
+def cite() -> None:
+    """Print how to cite the suite, and the two papers that it follows, as BibTeX."""
+    from suite.leaderboard.citation import bibtex
+
+    typer.echo(bibtex())

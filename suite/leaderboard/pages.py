@@ -1,0 +1,187 @@
+"""What the pages of the site show, gathered from entries: tasks of a domain, data of the figures, labels."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from suite.experiment.task import Metric, digest
+from suite.leaderboard.board import AnyEntry
+from suite.leaderboard.schema import Claim, Measured, Reported, ReportedPoint
+from suite.leaderboard.standing import ClaimStanding, Group, Rank, Standing, groups, same_density, weigh
+from suite.results.curve import Point
+from suite.results.theme import OTHERS, style
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task on a domain's page: groups of measured entries, reported figures, and the figure of any of them."""
+
+    id: str
+    slug: str
+    groups: tuple[Group, ...]
+    reported: tuple[Reported, ...]
+    metric: Metric
+    arms: tuple[str, ...]
+    data: Markup
+
+    def drawn(self, metric: Metric) -> bool:
+        """Whether values of this metric have a place in the task's figure."""
+        return _axis(metric) == _axis(self.metric)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain's page, and its counts on the index."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    claims: tuple[ClaimStanding, ...]
+
+    @property
+    def measured(self) -> int:
+        """Number of measured entries."""
+        return sum(len(group.standings) for task in self.tasks for group in task.groups)
+
+    @property
+    def reported(self) -> int:
+        """Number of reported entries."""
+        return sum(len(task.reported) for task in self.tasks)
+
+
+def domain(name: str, entries: Sequence[AnyEntry], standings: Sequence[Standing]) -> Domain:
+    """Everything the page of a domain shows; `standings` are those of its measured entries."""
+    tasks = sorted({e.task.id if isinstance(e, Measured) else e.task for e in entries if not isinstance(e, Claim)})
+    claims = tuple(weigh(entry, standings) for entry in entries if isinstance(entry, Claim))
+    return Domain(name, tuple(_task(task, entries, standings) for task in tasks), claims)
+
+
+def _task(task: str, entries: Sequence[AnyEntry], standings: Sequence[Standing]) -> Task:
+    here = groups(s for s in standings if s.entry.task.id == task)
+    reported = tuple(entry for entry in entries if isinstance(entry, Reported) and entry.task == task)
+    metric = here[0].metric if here else reported[0].metric
+    lines = [
+        _line(s, label_in(s, here)) for group in here for s in group.standings if _axis(group.metric) == _axis(metric)
+    ]
+    lines += [_reported_line(entry) for entry in reported if _axis(entry.metric) == _axis(metric)]
+    data, arms = _data(metric, lines)
+    return Task(task, task.replace("/", "-"), here, reported, metric, arms, data)
+
+
+def entry_data(s: Standing) -> Markup:
+    """Data of the figure on an entry's own page, with every replicate's value."""
+    return _data(s.entry.metric, [_line(s, s.entry.title, replicates=True)])[0]
+
+
+def label_in(s: Standing, here: Sequence[Group]) -> str:
+    """An entry's title; with version and scale where the task has more than one group."""
+    task = s.entry.task
+    return s.entry.title if len(here) < 2 else f"{s.entry.title} ({task.version}, {task.scale})"
+
+
+def embedded(value: object) -> Markup:
+    """A value as JSON that stands within a script element: no character of it can end the element or be a tag."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))  # ASCII: U+2028 comes out as \\u2028
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _data(metric: Metric, lines: Sequence[dict[str, Any]]) -> tuple[Markup, tuple[str, ...]]:
+    arms = tuple(dict.fromkeys(arm for line in lines for arm in line["curves"]))
+    looks = [{"name": arm, **_look(arm, i)} for i, arm in enumerate(arms)]
+    axis = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
+    palette = [f"--c{style(arm).colour[1:]}" for arm in ("winning", "reinit", "random", "shuffled_layerwise")]
+    palette += [f"--c{other.colour[1:]}" for other in OTHERS[:2]]
+    data = {"axis": axis, "margin": metric.margin, "arms": looks, "palette": palette, "entries": lines}
+    return embedded(data), arms
+
+
+def _look(arm: str, position: int) -> dict[str, Any]:
+    look = style(arm, position)
+    dash = [] if isinstance(look.dash, str) else list(look.dash[1])
+    return {"colour": f"--c{look.colour[1:]}", "marker": look.marker, "dash": dash}
+
+
+def _line(s: Standing, label: str, replicates: bool = False) -> dict[str, Any]:
+    arms = s.curves.arms or {"dense": (s.curves.dense,)}
+    return {
+        "id": s.entry.id,
+        "label": label,
+        "dense": s.curves.dense.centre,
+        "curves": {arm: [_drawn(point, replicates) for point in points] for arm, points in arms.items()},
+    }
+
+
+def _drawn(point: Point, replicates: bool) -> dict[str, Any]:
+    values = [value for value in point.values if value is not None]
+    return {
+        "density": point.density,
+        "centre": point.centre,
+        "band": point.ci95,
+        "n": len(values),
+        "diverged": len(point.diverged),
+        "extremes": [min(values), max(values)] if values else [],
+        "values": values if replicates else [],
+    }
+
+
+def _reported_line(entry: Reported) -> dict[str, Any]:
+    def drawn(point: ReportedPoint) -> dict[str, Any]:
+        return {
+            "density": point.density, "centre": point.value, "band": None, "n": point.replicates, "diverged": 0,
+            "extremes": [point.value, point.value], "values": [],
+        }  # fmt: skip
+
+    curves = {
+        arm: [drawn(point) for point in sorted(points, key=lambda p: -p.density)]
+        for arm, points in entry.curves.items()
+    }
+    return {"id": entry.id, "label": f"{entry.title} (reported)", "dense": None, "curves": curves}
+
+
+def _axis(metric: Metric) -> tuple[str, str, bool]:
+    return metric.name, metric.unit, metric.higher_is_better
+
+
+def reported_densities(entries: Iterable[Reported]) -> tuple[float, ...]:
+    """All densities of published figures, dense to sparse, each once."""
+    found: list[float] = []
+    for density in sorted({p.density for e in entries for ps in e.curves.values() for p in ps}, reverse=True):
+        if not found or not same_density(found[-1], density):
+            found.append(density)
+    return tuple(found)
+
+
+def reported_at(points: Sequence[ReportedPoint], density: float) -> ReportedPoint | None:
+    """The published figure at a density."""
+    near = [point for point in points if same_density(point.density, density)]
+    return min(near, key=lambda point: abs(point.density - density), default=None)
+
+
+def group_slug(group: Group) -> str:
+    """An id for a group's table that stays the same when other groups come."""
+    identity = digest([group.task.model_dump(mode="json"), group.metric.model_dump(mode="json")])
+    return f"{group.task.id.replace('/', '-')}-{group.task.scale}-{identity[:8]}"
+
+
+def place(rank: Rank | None) -> str:
+    """A rank as sports write it: `1`, or `1=` for a tie."""
+    return "" if rank is None else f"{rank.place}{'=' if rank.tied else ''}"
+
+
+def is_web(address: str) -> bool:
+    """Only these addresses become links."""
+    return address.startswith(("https://", "http://"))
+
+
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    "style": style,
+    "is_web": is_web,
+    "place": place,
+    "group_slug": group_slug,
+    "reported_at": reported_at,
+    "reported_densities": reported_densities,
+}

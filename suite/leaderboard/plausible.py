@@ -1,0 +1,159 @@
+"""Whether an entry's values and cost can be what they are said to be: one line for every problem found."""
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import fmean, stdev
+
+from suite.experiment.plan import DENSE, LADDER, Plan
+from suite.experiment.task import Metric
+from suite.leaderboard.protocol import Place, trained
+from suite.leaderboard.schema import Measured, Point
+
+RANGES = {
+    "accuracy": (0.0, 1.0),
+    "exact_match": (0.0, 1.0),
+    "log_perplexity": (0.0, math.inf),
+    "perplexity": (1.0, math.inf),
+    "bleu": (0.0, 100.0),
+    "chrf": (0.0, 100.0),
+}
+"""Where a metric lies, by its name; by its unit, a fraction lies in [0, 1]. Others (a return) may have any value."""
+
+FLOPS_FACTOR = 5.0
+"""How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
+
+FASTEST_CORE = 1e13
+"""FLOP/s that no core reaches: matrix units of 2026 give about 4e12 in bfloat16, vector units 2e11 in float32."""
+
+FASTEST_GPU = 1e17
+"""FLOP/s that no accelerator reaches: those of 2026 give about 1e16 in 8 bits."""
+
+
+def values(entry: Measured) -> Iterator[str]:
+    """Values outside the metric's range."""
+    low, high = _range(entry.metric)
+    for arm, points in entry.curves.items():
+        for point in points:
+            for replicate, value in enumerate(point.values):
+                if value is not None and not low <= value <= high:
+                    yield (
+                        f"{arm} level {point.level} replicate {replicate} has {entry.metric.name} {value}, "
+                        f"which lies in [{low:g}, {high:g}]"
+                    )
+
+
+def _range(metric: Metric) -> tuple[float, float]:
+    anywhere = (0.0, 1.0) if metric.unit.startswith("fraction") else (-math.inf, math.inf)
+    return RANGES.get(metric.name, anywhere)
+
+
+def replicates(entry: Measured) -> Iterator[str]:
+    """Replicates that are missing, and scores that go on after their ladder ended."""
+    n = entry.protocol.replicates
+    if n < 2:
+        yield "one replicate has no interval: an entry has 2 or more"
+    for arm, points in entry.curves.items():
+        for point in points:
+            if not len(point.values) == len(point.weights) == n:
+                yield (
+                    f"{arm} level {point.level} has {len(point.values)} values and {len(point.weights)} weights "
+                    f"digests for {n} replicates: all of 0 to {n - 1} are needed"
+                )
+                continue
+            for replicate in range(n):
+                yield from _ended(entry, arm, point, replicate)
+    for replicate in range(n):
+        if all(_at(point.values, replicate) is None for points in entry.curves.values() for point in points):
+            yield f"replicate {replicate} has no value at all: an entry has replicates that diverge at most on the way"
+
+
+def _ended(entry: Measured, arm: str, point: Point, replicate: int) -> Iterator[str]:
+    where = f"{arm} level {point.level} replicate {replicate}"
+    has_weights, score = point.weights[replicate] is not None, point.values[replicate]
+    if score is not None and not has_weights:
+        yield f"{where} has a score and no digest of its weights"
+    before = [p.level for p in entry.curves.get(LADDER, ()) if _source(entry, p) and p.level < point.level]
+    ended = [
+        level for p in entry.curves.get(LADDER, ()) if (level := p.level) in before and _at(p.values, replicate) is None
+    ]
+    if has_weights and ended:
+        yield f"{where} was trained, but its ladder diverged at level {ended[0]}"
+    if not has_weights and not ended:
+        yield f"{where} is missing: no level before it diverged"
+
+
+def _source(entry: Measured, point: Point) -> bool:
+    """Whether masks of later levels are pruned from this point of the ladder."""
+    method = entry.method.settings
+    return method.schedule == "iterative" or (point.level == 0 and method.score_at == "end")
+
+
+def _at(values: Sequence[object], replicate: int) -> object:
+    return values[replicate] if replicate < len(values) else None
+
+
+def reused(entry: Measured) -> Iterator[str]:
+    """Two replicates with one curve, two cells with one set of trained weights: a seed that was used again."""
+    seen: dict[str, tuple[Place, float]] = {}
+    for arm, points in entry.curves.items():
+        for point in points:
+            for replicate, weights in enumerate(point.weights):
+                if weights is None or _at(point.values, replicate) is None:
+                    continue
+                place = (DENSE if point.level == 0 else arm, point.level, replicate)
+                other, density = seen.setdefault(weights, (place, point.density))
+                # A mask so small that it stays as it is gives the same training at the next level: no seed is reused.
+                unpruned = (other[0], other[2], density) == (place[0], place[2], point.density)
+                if other != place and not unpruned:
+                    yield f"{_name(place)} has the very weights of {_name(other)}"
+    vectors: dict[tuple[object, ...], int] = {}
+    for replicate in range(entry.protocol.replicates):
+        vector = tuple(_at(point.values, replicate) for points in entry.curves.values() for point in points)
+        if len(set(vector)) > 1 and vector in vectors:
+            yield f"replicates {vectors[vector]} and {replicate} have the same value everywhere: a seed was used twice"
+        vectors.setdefault(vector, replicate)
+
+
+def _name(place: Place) -> str:
+    return f"{place[0]} level {place[1]} replicate {place[2]}"
+
+
+def cost(entry: Measured, plan: Plan) -> Iterator[str]:
+    """Cost that does not fit the steps of the plan, the task, or any machine."""
+    spent, spec, device = entry.cost, plan.task.spec, entry.protocol.device.split(":")[0]
+    places = trained(entry)
+    cells = [cell for cell in plan if (cell.arm, cell.level, cell.replicate) in places]
+    steps = sum(cell.steps for cell in cells)
+    if spent.steps != steps:
+        yield f"{spent.steps} steps, the plan has {steps}"
+    if spent.flops_sparse > spent.flops_dense * (1 + 1e-9):
+        yield f"{spent.flops_sparse:.4g} sparse FLOPs are more than the {spent.flops_dense:.4g} dense ones"
+    unpruned = spent.flops_dense * sum(cell.steps for cell in cells if cell.level == 0) / max(1, steps)
+    if spent.flops_sparse < unpruned * (1 - 1e-9):
+        yield f"{spent.flops_sparse:.4g} sparse FLOPs are less than the dense runs alone take ({unpruned:.4g})"
+    expected = steps * spec.cost.flops_per_step
+    if expected and not expected / FLOPS_FACTOR <= spent.flops_dense <= expected * FLOPS_FACTOR:
+        yield f"{spent.flops_dense:.4g} dense FLOPs, by the task's own estimate about {expected:.4g}"
+    hours, fastest = (spent.cpu_hours, FASTEST_CORE) if device == "cpu" else (spent.gpu_hours, FASTEST_GPU)
+    least = spent.flops_sparse / fastest / 3600
+    if hours < least or hours == 0:
+        yield f"{hours:.4g} {device} hours for {spent.flops_sparse:.4g} FLOPs: no machine takes less than {least:.4g}"
+    if device == "cpu" and spent.gpu_hours > 0:
+        yield f"{spent.gpu_hours:.4g} gpu_hours of a run on the CPU"
+
+
+def remarkable(entry: Measured) -> Iterator[str]:
+    """What a reader should look at twice: better than its own dense network beyond reason, diverged replicates."""
+    metric = entry.metric
+    sign = 1 if metric.higher_is_better else -1
+    for arm, points in entry.curves.items():
+        dense = [value for point in points[:1] for value in point.values if value is not None]
+        for point in points[1:]:
+            found = [value for value in point.values if value is not None]
+            spread = stdev(dense) if len(dense) > 1 else 0.0
+            gain = sign * (fmean(found) - fmean(dense)) if found and dense else 0.0
+            if gain > max(2 * metric.margin, 3 * spread):
+                yield f"{arm} level {point.level} is better than its own dense network by {gain:.4g}, beyond reason"
+            lost = [str(r) for r, value in enumerate(point.values) if value is None]
+            if lost:
+                yield f"{arm} level {point.level}: replicate {', '.join(lost)} diverged, here or before"

@@ -1,0 +1,110 @@
+"""The leaderboard as a static site: one folder of HTML, one style sheet and one script, to host anywhere or open as is.
+
+index.html   domains/<domain>.html   entries/<domain>/<entry id>.html   board.css   board.js
+"""
+
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import jinja2
+
+from suite.experiment.task import UsageError
+from suite.leaderboard import pages
+from suite.leaderboard.board import AnyEntry, Board
+from suite.leaderboard.schema import Claim, Measured
+from suite.leaderboard.standing import Standing, standing, weigh
+from suite.results import words
+from suite.results.theme import css_colours
+
+GENERATOR = '<meta name="generator" content="lottery board">'
+"""Stands in every page of the site: by it a page of an entry that left the board is known, and removed."""
+
+
+def build_site(board: Board, out: Path) -> Path:
+    """Write the site of a board into `out`, which is made if need be; returns the path of index.html.
+
+    Every file is replaced whole. Raises BadEntry for a file of the board that is no entry, before anything is written;
+    UsageError when the folder cannot be written.
+    """
+    site = render(board)
+    try:
+        for name, text in site.items():
+            _write(out / name, text)
+        _remove_others(out, site.keys())
+    except OSError as error:
+        raise UsageError(f"cannot write the site to {out}: {error.strerror}") from error
+    return out / "index.html"
+
+
+def render(board: Board) -> dict[str, str]:
+    """The site's files: path within the folder -> text. The index comes last, so that its links lead somewhere."""
+    environment = _environment()
+
+    def page(template: str, root: str, **shown: object) -> str:
+        return environment.get_template(template).render(root=root, **shown)
+
+    colours = {"light": css_colours(dark=False), "dark": css_colours(dark=True)}
+    site = {"board.css": page("board.css.j2", "", **colours), "board.js": _script(environment)}
+    domains = []
+    for name in board.domains():
+        entries = board.entries(name)
+        judged = {entry.id: standing(entry) for entry in entries if isinstance(entry, Measured)}
+        for entry in entries:
+            site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged)
+        domain = pages.domain(name, entries, tuple(judged.values()))
+        site[f"domains/{name}.html"] = page("domain.html.j2", "../", domain=domain)
+        domains.append(domain)
+    site["index.html"] = page("index.html.j2", "", domains=domains)
+    return site
+
+
+def _entry(environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing]) -> str:
+    """The page of an entry, by its kind."""
+    name, shown = "reported.html.j2", dict[str, object]()
+    if isinstance(entry, Measured):
+        name, shown = "measured.html.j2", {"s": judged[entry.id], "data": pages.entry_data(judged[entry.id])}
+    elif isinstance(entry, Claim):
+        name, shown = "claim.html.j2", {"weighed": weigh(entry, judged.values())}
+    return environment.get_template(name).render(root="../../", entry=entry, **shown)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("suite.leaderboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(words=words, generator=GENERATOR, **pages.FUNCTIONS)
+    return environment
+
+
+def _script(environment: jinja2.Environment) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, "board.js")[0]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _remove_others(out: Path, names: Collection[str]) -> None:
+    """Remove the pages of entries and domains that are no longer on the board; files of other origin stay."""
+    for folder in ("domains", "entries"):
+        for path in (out / folder).rglob("*.html"):
+            mine = path.relative_to(out).as_posix() in names
+            if not mine and not path.is_symlink() and GENERATOR in path.read_text(encoding="utf-8", errors="replace"):
+                path.unlink()

@@ -1,0 +1,283 @@
+"""Where entries stand: curves and verdicts of one, ranks among those of one task, what they say of a claim.
+
+Pure functions of entries. Verdicts, areas and the critical density are `suite.results.judge`'s, so that a leaderboard
+says of a run what the run's own report says.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+
+from suite.experiment.task import Metric, TaskSpec
+from suite.leaderboard.board import BadEntry
+from suite.leaderboard.schema import Claim, Measured, TaskRef
+from suite.leaderboard.schema import Point as EntryPoint
+from suite.results.curve import Point, TaskCurves
+from suite.results.judge import Area, Judgement, judge
+from suite.results.stats import Outcome, estimate, tie_groups
+
+RANKED: Final = "winning"
+"""The arm whose values are ranked."""
+ROUNDING: Final = 0.005
+"""Densities within half a percent of one another are one density: exact counts round differently per tensor."""
+
+Conclusion = Literal["holds", "does not hold", "mixed", "undecided", "not measured"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A measured entry and what its own values say."""
+
+    entry: Measured
+    judgement: Judgement
+
+    @property
+    def curves(self) -> TaskCurves:
+        """Every arm with its intervals."""
+        return self.judgement.curves
+
+    @property
+    def area(self) -> Area | None:
+        """Normalised area of the ranked arm."""
+        return self.judgement.area.get(RANKED)
+
+    def at(self, density: float) -> Point | None:
+        """The ranked arm's point at a density, dense left out."""
+        points = [p for p in self.curves.arms.get(RANKED, ()) if p.level > 0 and same_density(p.density, density)]
+        return min(points, key=lambda p: abs(p.density - density), default=None)
+
+    def sample(self, density: float) -> tuple[float, ...] | None:
+        """Every replicate's value at a density; None where there is no point, or a replicate is lost on the way to it.
+
+        A ladder with a diverged level is lost from there on: to rank the other replicates would rank survivors.
+        """
+        point = self.at(density)
+        if point is None:
+            return None
+        ladder = self.curves.method.schedule == "iterative"
+        way = [p for p in self.curves.arms[RANKED] if p.level == point.level or (ladder and p.level < point.level)]
+        if any(p.diverged for p in way):
+            return None
+        return tuple(value for value in point.values if value is not None)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Place of a tie group: 1 + the number of entries in better groups."""
+
+    place: int
+    tied: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Entries that may be ranked together: one task hash, one scale, one metric.
+
+    `ranks` is by density, then by entry id; an entry without a whole sample there has none. `area_ranks` are those of
+    the entries over `area_densities`: areas over other densities do not compare.
+    """
+
+    task: TaskRef
+    metric: Metric
+    standings: tuple[Standing, ...]
+    densities: tuple[float, ...]
+    ranks: Mapping[float, Mapping[str, Rank]]
+    area_densities: tuple[float, ...]
+    area_ranks: Mapping[str, Rank]
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """One entry's part in a claim: at how many densities the winning ticket wins, ties, loses, or nothing is shown.
+
+    `counted` is False for entries that are not of iterative magnitude pruning, the method the papers speak of.
+    """
+
+    standing: Standing
+    counts: Mapping[Outcome, int]
+    conclusion: Conclusion
+    counted: bool
+
+
+@dataclass(frozen=True)
+class ClaimTask:
+    """A claim on one task: entries that bear on it, and the conclusion from all counted ones."""
+
+    task: str
+    rows: tuple[ClaimRow, ...]
+    conclusion: Conclusion
+
+
+@dataclass(frozen=True)
+class ClaimStanding:
+    """A claim, task by task and in all."""
+
+    claim: Claim
+    tasks: tuple[ClaimTask, ...]
+    conclusion: Conclusion
+
+
+def standing(entry: Measured) -> Standing:
+    """Judge an entry by its own values. Raises BadEntry when a curve lacks level 0 or a replicate has no place."""
+    return Standing(entry, judge(curves(entry)))
+
+
+def curves(entry: Measured) -> TaskCurves:
+    """An entry's curves with their intervals. Raises BadEntry as `standing`."""
+    for arm, points in entry.curves.items():
+        _check(entry, arm, points)
+    # What an entry states of its task; any other field is absent, so that nothing can be read from it by mistake.
+    spec = TaskSpec.model_construct(
+        id=entry.task.id, version=entry.task.version, scale=entry.task.scale, metric=entry.metric
+    )
+    rl = entry.domain == "rl"
+    arms = {arm: tuple(_point(p, rl) for p in points) for arm, points in entry.curves.items()}
+    dense = next(iter(arms.values()))[0]
+    drawn = {arm: points for arm, points in arms.items() if arm != "dense"}
+    return TaskCurves(spec, entry.method.settings, tuple(range(entry.protocol.replicates)), dense, drawn)
+
+
+def same_density(a: float, b: float) -> bool:
+    """Equal but for the rounding of exact counts."""
+    return abs(a - b) <= ROUNDING * max(a, b)
+
+
+def densities(standings: Iterable[Standing]) -> tuple[float, ...]:
+    """All densities of the ranked arm, dense to sparse, each once; dense itself left out."""
+    found: list[float] = []
+    for density in sorted(
+        {p.density for s in standings for p in s.curves.arms.get(RANKED, ()) if p.level > 0}, reverse=True
+    ):
+        if not found or not same_density(found[-1], density):
+            found.append(density)
+    return tuple(found)
+
+
+def rank(samples: Mapping[str, Sequence[float]], higher_is_better: bool) -> dict[str, Rank]:
+    """Ranks with tie groups of named samples; one without values has no rank."""
+    names = [name for name, values in samples.items() if values]
+    ranks: dict[str, Rank] = {}
+    for group in tie_groups([samples[name] for name in names], higher_is_better):
+        place = len(ranks) + 1
+        ranks |= {names[i]: Rank(place, len(group) > 1) for i in group}
+    return ranks
+
+
+def groups(standings: Iterable[Standing]) -> tuple[Group, ...]:
+    """Entries by task, scale and metric: newest version first, the paper's scale before smaller ones."""
+    found: dict[tuple[TaskRef, Metric], list[Standing]] = {}
+    for one in standings:
+        found.setdefault((one.entry.task, one.entry.metric), []).append(one)
+    scales = ("paper", "lite", "quick", "smoke")
+    order = sorted(found, key=lambda key: (scales.index(key[0].scale), key[0].hash))
+    order.sort(key=lambda key: [int(part) for part in key[0].version.split("+")[0].split(".")], reverse=True)
+    return tuple(_group(task, metric, found[task, metric]) for task, metric in sorted(order, key=lambda k: k[0].id))
+
+
+def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
+    """What the measured entries of a claim's tasks say of it; only iterative magnitude pruning is counted."""
+    judged = tuple(standings)
+    tasks: list[ClaimTask] = []
+    for task in claim.tasks:
+        rows = tuple(_claim_row(claim, s) for s in judged if s.entry.task.id == task and _bears_on(claim, s))
+        tasks.append(ClaimTask(task, rows, conclude(_total(rows), claim.holds_if)))
+    return ClaimStanding(claim, tuple(tasks), conclude(_total(r for t in tasks for r in t.rows), claim.holds_if))
+
+
+def conclude(counts: Mapping[Outcome, int], holds_if: Sequence[Outcome]) -> Conclusion:
+    """`mixed`: densities speak for and against. `undecided`: more densities are undecided than decided."""
+    decided = {outcome: n for outcome, n in counts.items() if outcome != "undecided" and n}
+    total = sum(decided.values())
+    if not total and not counts.get("undecided", 0):
+        return "not measured"
+    for_ = sum(n for outcome, n in decided.items() if outcome in holds_if)
+    if 0 < for_ < total:
+        return "mixed"
+    if total == 0 or total < counts.get("undecided", 0):
+        return "undecided"
+    return "holds" if for_ else "does not hold"
+
+
+def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
+    levels = [point.level for point in points]
+    if not levels or levels[0] != 0 or any(a >= b for a, b in pairwise(levels)):
+        raise BadEntry(
+            f"{entry.domain}/{entry.id}: curve {arm} has levels {levels}; they rise from 0, the dense network"
+        )
+    n = entry.protocol.replicates
+    for point in points:
+        if len(point.values) != n:
+            raise BadEntry(
+                f"{entry.domain}/{entry.id}: curve {arm} has {len(point.values)} values at level {point.level} "
+                f"for {n} replicates"
+            )
+
+
+def _point(point: EntryPoint, rl: bool) -> Point:
+    e = estimate([value for value in point.values if value is not None], "iqm" if rl else "mean")
+    return Point(
+        level=point.level,
+        density=point.density,
+        values=point.values,
+        mean=e.mean,
+        sd=e.sd,
+        ci95=e.interval,
+        centre=e.centre,
+        statistic=e.statistic,
+        missing=(),
+        diverged=tuple(r for r, value in enumerate(point.values) if value is None),
+    )
+
+
+def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing]) -> Group:
+    columns = densities(standings)
+    ranks = {
+        density: rank({s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better)
+        for density in columns
+    }
+    over = {s.entry.id: _area_over(s, columns) for s in standings}
+    # Ranked are the areas over the densities that most entries share; of equally common ones, the longest range.
+    common = Counter(over[s.entry.id] for s in standings if s.area is not None and over[s.entry.id])
+    shared = max(common, key=lambda ds: (common[ds], len(ds), ds), default=())
+    whole = {s.entry.id: _area_sample(s) for s in standings if over[s.entry.id] == shared and shared}
+    area_ranks = rank(whole, higher_is_better=True)
+
+    def order(s: Standing) -> tuple[float, float, str]:
+        place = area_ranks[s.entry.id].place if s.entry.id in area_ranks else float("inf")
+        mean = s.area.estimate.mean if s.area is not None else None
+        return place, float("inf") if mean is None else -mean, s.entry.id
+
+    return Group(task, metric, tuple(sorted(standings, key=order)), columns, ranks, shared, area_ranks)
+
+
+def _area_over(s: Standing, columns: Sequence[float]) -> tuple[float, ...]:
+    """The densities of an entry's area, as the group's columns name them; dense left out."""
+    return tuple(c for c in columns if any(same_density(c, d) for d in s.judgement.area_densities))
+
+
+def _area_sample(s: Standing) -> tuple[float, ...]:
+    """Areas of all replicates; none if one of them has none."""
+    values = () if s.area is None else s.area.values
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(values) else ()
+
+
+def _bears_on(claim: Claim, s: Standing) -> bool:
+    return bool(s.judgement.against(claim.against))
+
+
+def _claim_row(claim: Claim, s: Standing) -> ClaimRow:
+    counts = Counter(verdict.verdict for verdict in s.judgement.against(claim.against))
+    settings = s.entry.method.settings
+    papers = settings.criterion == "magnitude" and settings.schedule == "iterative"
+    return ClaimRow(s, counts, conclude(counts, claim.holds_if), papers)
+
+
+def _total(rows: Iterable[ClaimRow]) -> Counter[Outcome]:
+    total: Counter[Outcome] = Counter()
+    for row in rows:
+        if row.counted:
+            total.update(row.counts)
+    return total

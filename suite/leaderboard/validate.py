@@ -1,0 +1,186 @@
+"""Everything about an entry that can be checked without training."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import suite
+from suite.experiment.plan import LADDER, Plan
+from suite.experiment.registry import Registry, Task, load_extensions, method_changes, methods
+from suite.experiment.runner import make_plan
+from suite.experiment.task import RunOptions, UsageError
+from suite.leaderboard import plausible, protocol
+from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
+from suite.leaderboard.masks import tickets
+from suite.leaderboard.schema import Claim, Measured
+from suite.tickets.scores import CRITERIA
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, in one line."""
+
+    check: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is wrong with an entry's file, and what is only remarkable."""
+
+    path: Path
+    entry: AnyEntry | None
+    problems: tuple[Finding, ...]
+    remarks: tuple[Finding, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no problem."""
+        return not self.problems
+
+
+def validate(path: Path, board: Board | None = None, plugins: Iterable[Path] = ()) -> Report:
+    """Check an entry's file and its tickets in a board (None: the one that the file lies in).
+
+    Raises UsageError for a board that does not exist or a plugin that cannot be loaded.
+    """
+    path = Path(os.path.abspath(path))  # not resolved: a link is to be seen
+    try:
+        entry = read(path)
+    except BadEntry as error:
+        return Report(path, None, (Finding("schema", str(error)),), ())
+    board = board or Board(path.parent.parent)
+    problems = [Finding("place", line) for line in _misplaced(path, entry, board)]
+    remarks: list[Finding] = []
+    if isinstance(entry, Measured):
+        for finding, refused in _measured(entry, board, tuple(plugins)):
+            (problems if refused else remarks).append(finding)
+    else:
+        known = Registry(plugins).ids
+        tasks = entry.tasks if isinstance(entry, Claim) else (entry.task,)
+        remarks += [Finding("task", f"{task} is no task that is known here") for task in tasks if task not in known]
+    return Report(path, entry, tuple(problems), tuple(remarks))
+
+
+def _misplaced(path: Path, entry: AnyEntry, board: Board) -> Iterator[str]:
+    own = board.root.absolute() / entry.domain / f"{entry.id}.json"
+    if not own.exists() or not own.samefile(path):
+        yield f"{path} is entry {entry.domain}/{entry.id}, whose file is {own}"
+    if path.parent.is_symlink():
+        yield f"{path.parent} is a symbolic link: entries lie in the board itself"
+
+
+def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Iterator[tuple[Finding, bool]]:
+    """Findings on a measured entry, and whether each refuses it."""
+    registry = Registry(plugins)
+    load_extensions(plugins)
+    wrong = [
+        *_all("replicates", plausible.replicates(entry), True),
+        *_all("values", plausible.values(entry), True),
+    ]
+    yield from wrong
+    yield from _all("seeds", plausible.reused(entry), True)
+    yield from _all("level 0", _unlike(entry), True)
+    yield from _all("provenance", _unfounded(entry), True)
+    yield from _all("method", _unusual(entry), False)
+    if not wrong:
+        yield from _all("values", plausible.remarkable(entry), False)
+    yield from _all("provenance", _unclean(entry), False)
+    try:
+        task = protocol.registered(registry, entry.task)
+    except UsageError as error:
+        yield Finding("task", str(error)), True
+        return
+    yield from _all("task", _other_task(entry, task), True)
+    if entry.code != task.code:
+        yield Finding("task", f"was run with other code of its plugin ({entry.code or 'none'})"), False
+    try:
+        unplanned = list(_unplanned(entry, _plan(entry, task, 1)))
+        yield from _all("protocol", unplanned, True)
+        if unplanned or wrong:
+            return  # only now is the plan no longer than the file
+        plan = _plan(entry, task, entry.protocol.replicates)
+    except UsageError as error:
+        yield Finding("protocol", str(error)), True
+        return
+    yield from _all("cost", plausible.cost(entry, plan), True)
+    yield from _all("tickets", tickets(entry, plan, board), True)
+
+
+def _all(check: str, lines: Iterable[str], refused: bool) -> Iterator[tuple[Finding, bool]]:
+    return ((Finding(check, line), refused) for line in lines)
+
+
+def _plan(entry: Measured, task: Task, replicates: int) -> Plan:
+    """The plan again; a criterion that is not known here plans as any other does."""
+    settings = entry.method.settings
+    if settings.criterion not in CRITERIA:
+        settings = settings.model_copy(update={"criterion": "magnitude"})
+    options = RunOptions(**entry.protocol.model_dump() | {"replicates": replicates})
+    return make_plan(Task(task.spec, settings, options, task.code))
+
+
+def _other_task(entry: Measured, task: Task) -> Iterator[str]:
+    if entry.metric != task.spec.metric:
+        yield f"its metric is {entry.metric.model_dump()}, the task's {task.spec.metric.model_dump()}"
+    if entry.provenance.data_fingerprint != task.spec.data.fingerprint:
+        yield f"its data have fingerprint {entry.provenance.data_fingerprint}, the task's {task.spec.data.fingerprint}"
+
+
+def _unplanned(entry: Measured, plan: Plan) -> Iterator[str]:
+    """Curves that are not those of the plan, cell by cell."""
+    planned = protocol.levels(plan)
+    if LADDER not in planned:
+        yield f"arm {LADDER} is missing: entries are ranked by it"
+    for arm in planned.keys() | entry.curves.keys():
+        found = tuple(point.level for point in entry.curves.get(arm, ()))
+        if found != planned.get(arm, ()):
+            yield f"{arm} has levels {_listed(found)}, the plan has {_listed(planned.get(arm, ()))}"
+    for arm, points in entry.curves.items():
+        if points and points[0].density != 1:
+            yield f"{arm} begins at density {points[0].density}, not with the dense network at 1"
+
+
+def _listed(levels: tuple[int, ...]) -> str:
+    return ", ".join(map(str, levels)) or "none"
+
+
+def _unlike(entry: Measured) -> Iterator[str]:
+    """The dense network is trained once per replicate: level 0 is the same for all arms."""
+    first, *others = entry.curves.items()
+    for arm, points in others:
+        if points[:1] != first[1][:1]:
+            yield f"{arm} has another level 0 than {first[0]}: the dense network is one"
+
+
+def _unfounded(entry: Measured) -> Iterator[str]:
+    source, run = entry.provenance, entry.protocol
+    try:
+        made = datetime.fromisoformat(source.date)
+        made = made if made.tzinfo else made.replace(tzinfo=UTC)
+        if made > datetime.now(UTC) + timedelta(days=1):
+            yield f"its date {source.date} is still to come"
+    except ValueError:
+        yield f"its date {source.date!r} is no date: 2026-11-24T04:00:00+00:00 is one"
+    if source.execution != run.exec or source.device.split(":")[0] != run.device.split(":")[0]:
+        yield f"was run as {source.execution} on {source.device}, its protocol says {run.exec} on {run.device}"
+
+
+def _unclean(entry: Measured) -> Iterator[str]:
+    source = entry.provenance
+    if source.dirty:
+        yield "was run with uncommitted changes: its revision does not say by what code"
+    if source.suite_version != suite.__version__:
+        yield f"was run with suite {source.suite_version}, this is {suite.__version__}"
+
+
+def _unusual(entry: Measured) -> Iterator[str]:
+    settings = entry.method.settings
+    if settings.criterion not in CRITERIA:
+        yield f"criterion {settings.criterion!r} is not known here: masks can be checked, not made again"
+    if settings.name in methods():
+        for field, value in method_changes(settings.name).items():
+            if getattr(settings, field) != value:
+                yield f"is named {settings.name}, whose {field} is {value}, and has {getattr(settings, field)}"

@@ -1,0 +1,92 @@
+"""Entries as a submission would have written them, with values of one's choice."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from suite.leaderboard.schema import ENTRY, Claim, Measured, Reported
+
+Value = Callable[[str, int, int], float | None]
+"""(arm, level, replicate) -> score, None for a diverged run; level 0 is asked for the arm `dense`."""
+
+PAPER = {"citation": "Morcos et al. 2019", "link": "https://arxiv.org/abs/1906.02773", "place": "figure 2"}
+METRIC = {"name": "accuracy", "unit": "fraction correct", "higher_is_better": True, "chance": 0.1, "margin": 0.02}
+
+
+def fading(arm: str, level: int, replicate: int) -> float:
+    """Winning stays, reinit falls slowly, random falls fast; with a little noise."""
+    fall = {"dense": 0.0, "winning": 0.001, "reinit": 0.012}.get(arm, 0.05) * level
+    return 0.95 - fall + random.Random(f"{arm} {level} {replicate}").gauss(0, 0.002)
+
+
+def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Measured:
+    """A measured entry of `vision/toy` at scale smoke: three replicates, four levels, arms winning, reinit, random.
+
+    `replicates`, `levels` and `arms` change the protocol and curves together; other names are fields of the entry.
+    """
+    replicates, levels = changed.pop("replicates", 3), changed.pop("levels", 4)
+    arms = changed.pop("arms", ("winning", "reinit", "random"))
+
+    def point(arm: str, level: int) -> dict[str, Any]:
+        values = [value("dense" if level == 0 else arm, level, r) for r in range(replicates)]
+        digests = [f"{random.Random(f'{entry_id} {arm} {level} {r}').getrandbits(256):064x}" for r in range(replicates)]
+        return {"level": level, "density": 0.8**level, "values": values, "weights": digests}
+
+    fields: dict[str, Any] = {
+        "schema_version": 1,
+        "kind": "measured",
+        "id": entry_id,
+        "title": f"{entry_id} on toys",
+        "author": "A. Tester",
+        "task": {"id": "vision/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"},
+        "metric": METRIC,
+        "method": {"settings": {"name": entry_id}, "description": "Iterative magnitude pruning.", "link": None},
+        "protocol": {
+            "arms": arms, "levels": levels, "at": None, "replicates": replicates, "exec": "single", "device": "cpu",
+        },
+        "curves": {arm: [point(arm, level) for level in range(levels + 1)] for arm in arms},
+        "cost": {
+            "steps": 3900, "flops_dense": 3.9e9, "flops_sparse": 2e9, "cpu_hours": 0.5, "gpu_hours": 0.0,
+            "energy_kwh": None,
+        },
+        "provenance": {
+            "suite_version": "0.1.0", "git_revision": "c0ffee", "dirty": False, "versions": {"torch": "2.14.1"},
+            "hardware": {"cpu": "Toy CPU", "cores": 2, "machine": "x86_64", "system": "Linux"},
+            "data_fingerprint": "cd" * 32, "date": "2026-11-24T04:00:00+00:00", "device": "cpu",
+            "execution": "single", "threads": 1,
+        },
+        "code": "",
+        "tickets": [
+            {"level": level, "replicate": r, "digest": f"{random.Random(f'{level} {r}').getrandbits(256):064x}"}
+            for level in range(1, levels + 1)
+            for r in range(replicates)
+        ],
+    }  # fmt: skip
+    entry = ENTRY.validate_python(fields | changed)
+    assert isinstance(entry, Measured)
+    return entry
+
+
+def reported(entry_id: str = "paper", **changed: Any) -> Reported:
+    """A published curve on `vision/toy`."""
+    fields = {
+        "schema_version": 1, "kind": "reported", "id": entry_id, "title": "A paper's figures", "task": "vision/toy",
+        "metric": METRIC, "method": "magnitude pruning, rewinding to epoch 1",
+        "curves": {"winning": [{"density": 1.0, "value": 0.93}, {"density": 0.1, "value": 0.925, "sd": 0.002}]},
+        "source": PAPER, "faithful": True,
+    }  # fmt: skip
+    entry = ENTRY.validate_python(fields | changed)
+    assert isinstance(entry, Reported)
+    return entry
+
+
+def claim(entry_id: str = "paper-says", **changed: Any) -> Claim:
+    """A finding in words."""
+    fields = {
+        "schema_version": 1, "kind": "claim", "id": entry_id, "domain": "vision",
+        "statement": "Winning tickets beat random ones at every density.", "source": PAPER, "tasks": ["vision/toy"],
+        "against": "random", "holds_if": ["wins"],
+    }  # fmt: skip
+    entry = ENTRY.validate_python(fields | changed)
+    assert isinstance(entry, Claim)
+    return entry

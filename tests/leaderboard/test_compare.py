@@ -1,0 +1,335 @@
+"""A run against the board, on runs and entries whose values are known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from synthetic_cells import cell, papers, spec, view
+from synthetic_entries import PAPER, claim, fading, measured, reported
+
+from suite.experiment.task import Method, UsageError
+from suite.leaderboard.board import Board, text_of
+from suite.leaderboard.compare import RUN, Comparison, compare
+from suite.leaderboard.schema import Measured
+from suite.leaderboard.submit import submit
+from suite.leaderboard.text import as_json, as_markdown, tables
+from suite.results.stats import holm, paired, welch
+from suite.results.view import RunView, TaskView
+from suite.run import view_of
+
+
+def rival(entry_id: str = "rival", value: Any = papers, **changed: Any) -> Measured:
+    """An entry of the task that synthetic runs have; `task` and `provenance` change fields of theirs."""
+    task = spec()
+    made = measured(
+        value,
+        entry_id,
+        metric=task.metric.model_dump(),
+        **{k: v for k, v in changed.items() if k not in ("task", "provenance")},
+    )
+    ref = {"id": task.id, "version": task.version, "hash": task.hash, "scale": task.scale} | changed.get("task", {})
+    source = {"data_fingerprint": task.data.fingerprint} | changed.get("provenance", {})
+    entry = made.model_dump()
+    return Measured(**entry | {"task": ref, "provenance": entry["provenance"] | source})
+
+
+def run_of(*views: TaskView) -> RunView:
+    """A run of synthetic tasks."""
+    return RunView("the-run", "lottery run vision/toy", views)
+
+
+def board_of(board: Board, *entries: Any) -> Board:
+    """A board with entries."""
+    for entry in entries:
+        (board.root / entry.domain).mkdir(exist_ok=True)
+        (board.root / entry.domain / f"{entry.id}.json").write_text(text_of(entry))
+    return board
+
+
+def shifted(by: float, noise: float = 0.002) -> Any:
+    """The papers' values, worse by so much in the winning arm, with noise of one's own."""
+
+    def value(arm: str, level: int, replicate: int) -> float:
+        return papers(arm, level, replicate) - (by + noise * ((replicate + level) % 3 - 1) if arm == "winning" else 0)
+
+    return value
+
+
+def only(comparison: Comparison) -> Any:
+    """The one task of a comparison."""
+    (task,) = comparison.tasks
+    return task
+
+
+def test_equal_replicates_of_one_task_are_compared_in_pairs(board: Board) -> None:
+    entry = rival(value=shifted(0.05))
+    against = only(compare(run_of(view(papers)), board_of(board, entry))).against[0]
+    assert (against.entry, against.paired) == ("rival", True)
+    assert [verdict.level for verdict in against.verdicts] == [1, 2, 3, 4]
+    expected = [
+        paired([papers("winning", n, r) for r in range(3)], entry.curves["winning"][n].values)  # type: ignore[arg-type]
+        for n in (1, 2, 3, 4)
+    ]
+    adjusted = holm([difference.p for difference in expected if difference.p is not None])
+    for verdict, difference, p in zip(against.verdicts, expected, adjusted, strict=True):
+        assert (verdict.difference, verdict.ci95) == (difference.value, difference.interval)
+        assert (verdict.p, verdict.p_adjusted, verdict.n) == (difference.p, p, 3)
+        assert verdict.verdict == "wins"
+
+
+def test_other_replicates_are_compared_unpaired(board: Board) -> None:
+    entry = rival(value=shifted(0.05), replicates=5)
+    against = only(compare(run_of(view(papers)), board_of(board, entry))).against[0]
+    assert against.paired is False
+    mine = [papers("winning", 2, r) for r in range(3)]
+    expected = welch(mine, [shifted(0.05)("winning", 2, r) for r in range(5)])
+    assert (against.verdicts[1].difference, against.verdicts[1].ci95) == (expected.value, expected.interval)
+
+
+def test_replicates_that_begin_elsewhere_are_no_pairs(board: Board) -> None:
+    run = run_of(view(papers, replicates=(10, 11, 12)))
+    assert only(compare(run, board_of(board, rival()))).against[0].paired is False
+
+
+def test_a_run_that_loses_is_worse_than_the_named_entry_only(board: Board) -> None:
+    run = run_of(view(shifted(0.05)))
+    board_of(board, rival(), rival("weak", shifted(0.2)))
+    assert compare(run, board, "rival").worse is True
+    assert compare(run, board, "vision/rival").worse is True
+    assert compare(run, board, "weak").worse is False
+    assert compare(run, board).worse is False
+    assert [a.entry for a in only(compare(run, board, "weak")).against] == ["weak"]
+
+
+def test_losing_at_one_density_is_enough(board: Board) -> None:
+    def dip(arm: str, level: int, replicate: int) -> float:
+        return shifted(0.1 if level == 3 else 0.0)(arm, level, replicate)
+
+    comparison = compare(run_of(view(dip)), board_of(board, rival()), "rival")
+    assert [v.verdict for v in only(comparison).against[0].verdicts] == ["ties", "ties", "loses", "ties"]
+    assert comparison.worse is True
+
+
+def test_lower_is_better_turns_the_difference_round(board: Board) -> None:
+    metric = {"name": "log_perplexity", "unit": "nats", "higher_is_better": False, "chance": 5.0}
+    task = spec(metric=metric)
+    entry = rival(value=shifted(0.05), task={"hash": task.hash})
+    entry = Measured(**entry.model_dump() | {"metric": task.metric.model_dump()})
+    task_of = only(compare(run_of(view(papers, task)), board_of(board, entry)))
+    assert all(v.verdict == "loses" and v.difference < 0 for v in task_of.against[0].verdicts)
+    assert [ranking.rank for ranking in task_of.rankings] == [2, 2, 2, 2, 2]
+
+
+def test_ranks_have_tie_groups_at_every_density_and_by_area(board: Board) -> None:
+    board_of(board, rival("twin", shifted(0.0)), rival("best", shifted(-0.04)), rival("worst", shifted(0.1)))
+    task = only(compare(run_of(view(papers)), board))
+    area, *levels = task.rankings
+    assert area.density is None
+    assert task.area_densities == pytest.approx([1.0, 0.8, 0.64, 0.512, 0.4096])
+    assert [ranking.density for ranking in levels] == pytest.approx([0.8, 0.64, 0.512, 0.4096])
+    for ranking in task.rankings:
+        assert [set(group) for group in ranking.groups] == [{"best"}, {RUN, "twin"}, {"worst"}]
+        assert ranking.rank == 2
+    assert levels[0].means[RUN] == pytest.approx(sum(papers("winning", 1, r) for r in range(3)) / 3)
+
+
+def test_areas_have_one_dense_network_as_their_unit(board: Board) -> None:
+    """A poor dense network of one's own would else make a curve look good."""
+
+    def poor_dense(arm: str, level: int, replicate: int) -> float:
+        return papers(arm, level, replicate) - (0.3 if arm == "dense" else 0.0)
+
+    board_of(board, rival("poor", poor_dense))
+    area = only(compare(run_of(view(papers)), board)).rankings[0]
+    assert area.means["poor"] < area.means[RUN] < 1.01
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"task": {"scale": "lite"}}, "other task scale: lite, the run has smoke"),
+        ({"task": {"version": "2.0.0"}}, "other task version: 2.0.0, the run has 1.0.0"),
+        ({"task": {"hash": "ef" * 32}}, "other task hash: efefefefefef, the run has "),
+        ({"provenance": {"data_fingerprint": "ef" * 32}}, "other data fingerprint: efefefefefef"),
+        ({"replicates": 1}, "the entry has one replicate: no interval"),
+        ({"arms": ("reinit", "random")}, "the entry has no arm winning"),
+    ],
+)
+def test_an_entry_that_is_not_comparable_is_listed_with_the_reason(
+    board: Board, changed: dict[str, Any], reason: str
+) -> None:
+    board_of(board, rival(), rival("other", **changed))
+    run = run_of(view(papers))
+    task = only(compare(run, board))
+    assert [a.entry for a in task.against] == ["rival"]
+    ((name, why),) = [(apart.entry, apart.reason) for apart in task.apart]
+    assert name == "other"
+    assert why.startswith(reason)
+    assert all("other" not in ranking.means for ranking in task.rankings)
+    with pytest.raises(UsageError, match="entry other and the-run are not comparable: ") as caught:
+        compare(run, board, "other")
+    assert reason in str(caught.value)
+
+
+def test_reported_figures_are_never_ranked(board: Board) -> None:
+    run = run_of(view(papers))
+    board_of(board, rival(), reported())
+    task = only(compare(run, board))
+    assert [apart.entry for apart in task.apart] == ["paper"]
+    assert all("paper" not in ranking.means for ranking in task.rankings)
+    with pytest.raises(UsageError, match="reported: published figures are never ranked against measured ones"):
+        compare(run, board, "paper")
+
+
+def test_a_claim_in_words_cannot_be_compared(board: Board) -> None:
+    board_of(board, claim())
+    with pytest.raises(UsageError, match="entry paper-says is a claim in words"):
+        compare(run_of(view(papers)), board, "paper-says")
+    assert PAPER["link"] not in as_markdown(compare(run_of(view(papers)), board))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"skip": [("reinit", 2, 1)]}, "the run is unfinished: 1 of 39 cells are still to do"),
+        ({"replicates": (0,)}, "the run has one replicate: no interval"),
+        ({"arms": ("reinit",), "method": Method(schedule="one-shot")}, "the run has no arm winning"),
+    ],
+)
+def test_a_run_that_is_not_comparable_says_why(board: Board, changed: dict[str, Any], reason: str) -> None:
+    run = run_of(view(papers, **changed))
+    board_of(board, rival())
+    task = only(compare(run, board))
+    assert ([a.reason for a in task.apart], task.against, task.rankings) == ([reason], (), ())
+    with pytest.raises(UsageError, match=reason):
+        compare(run, board, "rival")
+
+
+def test_other_densities_are_not_compared(board: Board) -> None:
+    task = spec()
+    cells = [
+        cell(task, arm, level, r, papers(arm, level, r), density=0.5**level)
+        for arm in ("dense", "winning")
+        for level in ((0,) if arm == "dense" else (1, 2))
+        for r in range(3)
+    ]
+    halving = TaskView(task, Method(rate=0.5), ("winning",), 2, None, (0, 1, 2), 9, tuple(cells))
+    board_of(board, rival())
+    (apart,) = only(compare(run_of(halving), board)).apart
+    assert apart.reason == "no density in common: rate 0.2, the run has 0.5"
+
+
+def test_levels_that_only_one_has_are_left_out(board: Board) -> None:
+    task = only(compare(run_of(view(papers)), board_of(board, rival(levels=2))))
+    assert [v.level for v in task.against[0].verdicts] == [1, 2]
+    assert task.area_densities == pytest.approx([1.0, 0.8, 0.64])
+
+
+def test_a_diverged_replicate_leaves_its_density_undecided_and_unranked(board: Board) -> None:
+    def lost(arm: str, level: int, replicate: int) -> float | None:
+        gone = arm == "winning" and level >= 3 and replicate == 1
+        return None if gone else shifted(0.05)(arm, level, replicate)
+
+    task = only(compare(run_of(view(papers)), board_of(board, rival(value=lost))))
+    verdicts = task.against[0].verdicts
+    assert [v.verdict for v in verdicts] == ["wins", "wins", "undecided", "undecided"]
+    assert verdicts[2].reason == "replicate 1 of the entry diverged, here or before"
+    assert (verdicts[2].p_adjusted, verdicts[2].replicates_needed) == (None, None)
+    tested = [verdicts[0].p, verdicts[1].p]
+    assert [v.p_adjusted for v in verdicts[:2]] == list(holm(tested)), "a lost density is no test of Holm's"
+    by_density = {ranking.density: ranking for ranking in task.rankings}
+    assert by_density[verdicts[2].density].unranked == ("rival",)
+    assert by_density[None].unranked == ("rival",)
+
+
+def test_a_run_whose_ladder_diverged_is_finished(board: Board) -> None:
+    """Its later cells can never be trained: they are not still to do."""
+
+    def lost(arm: str, level: int, replicate: int) -> float | None:
+        return None if (arm, level, replicate) == ("winning", 2, 0) else papers(arm, level, replicate)
+
+    gone = [(arm, level, 0) for arm in ("winning", "reinit", "random") for level in (3, 4)]
+    task = only(compare(run_of(view(lost, skip=gone)), board_of(board, rival())))
+    assert task.apart == ()
+    assert [v.verdict for v in task.against[0].verdicts][1:] == ["undecided"] * 3
+    assert task.rankings[-1].rank is None
+
+
+def test_an_entry_of_a_task_that_the_run_has_not_is_an_error(board: Board) -> None:
+    board_of(board, measured(task={"id": "vision/else", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"}))
+    with pytest.raises(UsageError, match="entry imp is of vision/else, of which the-run has no run: it has vision/toy"):
+        compare(run_of(view(papers)), board, "imp")
+
+
+def test_an_unknown_entry_is_an_error_that_names_those_there_are(board: Board) -> None:
+    board_of(board, rival())
+    with pytest.raises(UsageError, match="no entry 'rivel' on the board; there are: vision/rival"):
+        compare(run_of(view(papers)), board, "rivel")
+
+
+def test_an_empty_board_is_said_to_be_empty(board: Board) -> None:
+    comparison = compare(run_of(view(papers)), board)
+    assert (only(comparison).against, only(comparison).apart) == ((), ())
+    assert "none on the board" in as_markdown(comparison)
+
+
+def test_two_methods_of_a_task_are_compared_each(board: Board) -> None:
+    run = run_of(view(papers), view(shifted(0.1), method=Method(name="other", rewind_step=1)))
+    comparison = compare(run, board_of(board, rival()), "rival")
+    assert [task.method.name for task in comparison.tasks] == ["imp", "other"]
+    assert [v.verdict for v in comparison.tasks[1].against[0].verdicts] == ["loses"] * 4
+    assert comparison.worse is True
+
+
+def test_json_has_every_number_and_nothing_that_is_none(board: Board) -> None:
+    board_of(board, rival(value=shifted(0.05)), reported(), rival("huge", lambda *_: 1e30))
+    table = json.loads(json.dumps(as_json(compare(run_of(view(papers)), board)), allow_nan=False))
+    assert (table["schema"], table["run"], table["entry"], table["worse"]) == (1, "the-run", None, False)
+    (task,) = table["tasks"]
+    by_name = {against["entry"]: against for against in task["against"]}
+    first = by_name["rival"]["verdicts"][0]
+    assert (first["density"], first["verdict"], len(first["ci95"])) == (0.8, "wins", 2)
+    assert first["difference"] == pytest.approx(0.05, abs=0.01)
+    assert [apart["entry"] for apart in task["not_comparable"]] == ["paper"]
+    assert [ranking["rank"] for ranking in task["rankings"]] == [1] * 5
+    # Beside 1e30 the others' values have no spread, and three values without spread are told apart from nothing.
+    assert task["rankings"][1]["groups"] == [["huge", RUN, "rival"]]
+
+
+def test_markdown_has_a_row_per_density_and_escapes_names(board: Board) -> None:
+    board_of(board, rival(value=shifted(0.05)))
+    run = RunView("a|b <script> [x](y)", "", (view(papers),))
+    text = as_markdown(compare(run, board))
+    assert "<script>" not in text
+    assert r"a\|b &lt;script> \[x\](y)" in text
+    rows = [line for line in text.splitlines() if line.startswith("| 80 % |")]
+    assert [row.count("|") for row in rows] == [7, 5]
+    assert "| wins |" in rows[0]
+    assert "paired by replicate" in text
+
+
+def test_the_terminals_tables_show_brackets_as_they_are(board: Board) -> None:
+    board_of(board, rival(value=shifted(0.05)), reported())
+    run = RunView("[bold]name", "", (view(papers),))
+    console = Console(width=200, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115 (rich keeps it)
+    for table in tables(compare(run, board)):
+        console.print(table)
+    text = console.export_text()
+    assert "[bold]name" in text
+    assert "rival" in text
+    assert "published figures are never ranked" in text
+
+
+def test_a_run_ties_with_the_entry_made_from_it(finished: Path, board: Board) -> None:
+    submit(finished, board, author="me")
+    comparison = compare(view_of(finished), board, "breast-cancer-smoke-imp")
+    (against,) = only(comparison).against
+    assert [(v.verdict, v.difference) for v in against.verdicts] == [("ties", 0.0), ("ties", 0.0)]
+    assert comparison.worse is False
+
+
+def test_synthetic_entries_are_comparable_at_all(board: Board) -> None:
+    """Guards the tests above: nothing but what they change keeps an entry apart."""
+    assert only(compare(run_of(view(papers)), board_of(board, rival(value=fading)))).apart == ()

@@ -1,0 +1,287 @@
+"""From a run to an entry: what is written, and what is refused with nothing written."""
+
+import json
+import shutil
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from tutorial_run import TUTORIAL, run_tutorial
+
+from suite.experiment.store import Store
+from suite.experiment.task import UsageError
+from suite.leaderboard.board import Board, read
+from suite.leaderboard.schema import Measured
+from suite.leaderboard.submit import submissions, submit
+from suite.leaderboard.validate import validate
+from suite.run import view_of
+from suite.tickets.ticket import load
+
+
+def untouched(board: Board) -> bool:
+    """Whether a board holds no file at all."""
+    return not list(board.root.rglob("*"))
+
+
+def copied(run: Path, to: Path) -> Path:
+    """A run of one's own to spoil."""
+    shutil.copytree(run, to)
+    return to
+
+
+def entry_of(path: Path) -> Measured:
+    """The measured entry in a file."""
+    entry = read(path)
+    assert isinstance(entry, Measured)
+    return entry
+
+
+def change_requests(run: Path, options: dict[str, object]) -> None:
+    """Ask for other options in a run's run.json."""
+    table = json.loads((run / "run.json").read_text())
+    for request in table["requests"]:
+        request["options"] |= options
+    (run / "run.json").write_text(json.dumps(table))
+
+
+def change_cell(run: Path, which: int, field: str, value: object) -> None:
+    """Forge a field of a cell's provenance."""
+    store = Store.open(run)
+    key = sorted(path.stem for path in (run / "cells").glob("*.json"))[which]
+    cell = store.cell(key)
+    assert cell is not None
+    store.put_cell(cell.model_copy(update={"provenance": cell.provenance.model_copy(update={field: value})}))
+
+
+def test_the_entry_has_every_value_of_the_run(finished: Path, board: Board) -> None:
+    (path,) = submit(finished, board, author="A. Tester")
+    assert path == board.root / "tutorial" / "breast-cancer-smoke-imp.json"
+    entry, (view,) = entry_of(path), view_of(finished).tasks
+    assert (entry.task.id, entry.task.hash, entry.task.scale) == (view.spec.id, view.spec.hash, "smoke")
+    assert (entry.metric, entry.method.settings, entry.author) == (view.spec.metric, view.method, "A. Tester")
+    assert entry.method.description.startswith("iterative magnitude pruning with late rewinding")
+    assert entry.protocol.arms == ("winning", "reinit", "random")
+    cells = {(cell.arm, cell.level, cell.replicate): cell for cell in view.cells}
+    for arm, points in entry.curves.items():
+        assert [point.level for point in points] == [0, 1, 2]
+        for point in points:
+            for replicate in (0, 1):
+                cell = cells["dense" if point.level == 0 else arm, point.level, replicate]
+                assert point.density == cell.density
+                assert point.values[replicate] == cell.value
+                assert point.weights[replicate] == cell.weights_digest
+
+
+def test_the_cost_is_that_of_all_cells(finished: Path, board: Board) -> None:
+    entry, (view,) = entry_of(submit(finished, board, author="me")[0]), view_of(finished).tasks
+    assert entry.cost.steps == 2 * (150 + 2 * (140 + 150 + 150))  # two replicates: dense, then three arms, two levels
+    assert entry.cost.flops_dense == sum(cell.spent.flops_dense for cell in view.cells)
+    assert entry.cost.flops_sparse == sum(cell.spent.flops_sparse for cell in view.cells)
+    assert entry.cost.cpu_hours * 3600 == pytest.approx(sum(cell.spent.cpu_seconds for cell in view.cells))
+    assert entry.cost.gpu_hours == 0
+
+
+def test_every_mask_comes_along_with_its_digest(finished: Path, board: Board) -> None:
+    entry = entry_of(submit(finished, board, author="me")[0])
+    assert [(ref.level, ref.replicate) for ref in entry.tickets] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    folder = board.tickets(entry)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(ref.file for ref in entry.tickets)
+    for ref in entry.tickets:
+        ticket = load(folder / ref.file)
+        assert (ticket.digest, ticket.level, ticket.replicate) == (ref.digest, ref.level, ref.replicate)
+        assert ticket.weights == {}
+
+
+def test_what_the_submitter_says_is_kept(finished: Path, board: Board) -> None:
+    said = {"entry_id": "mine", "title": "My title", "description": "What it does.", "link": "https://example.org/x"}
+    entry = entry_of(submit(finished, board, author="me", **said)[0])
+    assert (entry.id, entry.title, entry.method.description, entry.method.link) == tuple(said.values())
+
+
+def test_a_run_submits_each_of_its_methods_and_one_if_named(finished: Path, board: Board, tmp_path: Path) -> None:
+    both = run_tutorial(copied(finished, tmp_path / "both"), "random")
+    with pytest.raises(UsageError, match=r"--id and --title name one entry, .* choose one with --task"):
+        submit(both, board, author="me", entry_id="mine")
+    assert [path.stem for path in submit(both, board, author="me", method="random")] == ["breast-cancer-smoke-random"]
+    with pytest.raises(UsageError, match="breast-cancer-smoke-random is there already"):
+        submit(both, board, author="me")
+    assert [entry.id for entry in board.entries()] == ["breast-cancer-smoke-random"]
+    assert [one.entry.id for one in submissions(both, author="me")] == [
+        "breast-cancer-smoke-imp",
+        "breast-cancer-smoke-random",
+    ]
+
+
+def test_a_task_or_method_that_the_run_has_not_is_named(finished: Path, board: Board) -> None:
+    with pytest.raises(UsageError, match="no run of vision/toy: it has tutorial/breast-cancer imp"):
+        submit(finished, board, author="me", task="vision/toy")
+    with pytest.raises(UsageError, match="no run of snip"):
+        submit(finished, board, author="me", method="snip")
+    assert untouched(board)
+
+
+def test_an_id_taken_is_refused(finished: Path, board: Board) -> None:
+    submit(finished, board, author="me")
+    with pytest.raises(UsageError, match="tutorial/breast-cancer-smoke-imp is there already"):
+        submit(finished, board, author="me")
+
+
+def test_an_unfinished_run_is_refused(finished: Path, board: Board, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    sorted((run / "cells").glob("*.json"))[0].unlink()
+    with pytest.raises(UsageError, match="is unfinished, 1 of 14 cells are to do"):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+def test_a_run_whose_masks_were_deleted_is_refused(finished: Path, board: Board, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    sorted((run / "masks").iterdir())[0].unlink()
+    with pytest.raises(UsageError, match="is unfinished, 3 of 14 cells"):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+def test_a_run_at_work_is_refused(finished: Path, board: Board) -> None:
+    with FileLock(finished / "lock"), pytest.raises(UsageError, match="another run is at work"):
+        submit(finished, board, author="me")
+    assert untouched(board)
+
+
+def test_a_corrupted_cell_is_named(finished: Path, board: Board, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    path = sorted((run / "cells").glob("*.json"))[0]
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(UsageError, match=f"{path.name} is corrupted"):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"first_replicate": 1}, "starts at replicate 1: an entry has replicates 0 to n - 1"),
+        ({"replicates": 1}, "has one replicate, which has no interval"),
+        ({"levels": 0}, "has no ticket to submit: run it with --levels 1 or more"),
+        ({"arms": ["reinit"]}, "has no ticket to submit"),
+        ({"levels": 3}, "is unfinished"),
+    ],
+)
+def test_a_run_that_is_not_the_protocol_is_refused(
+    finished: Path, board: Board, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    change_requests(run, options)
+    with pytest.raises(UsageError, match=message):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+def test_a_task_whose_numbers_were_changed_is_refused(board: Board, tmp_path: Path) -> None:
+    run = run_tutorial(tmp_path / "run", changes=("training.total_steps=20",), levels=1)
+    with pytest.raises(UsageError, match=r"1\.0\.0\+changed .* is not the protocol: the registry has 1\.0\.0"):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("git_revision", "0ther"),
+        ("versions", {"torch": "1.0"}),
+        ("hardware", {"cpu": "another"}),
+        ("data_fingerprint", "other data"),
+    ],
+)
+def test_cells_of_different_origin_make_no_entry(
+    finished: Path, board: Board, tmp_path: Path, field: str, value: object
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    change_cell(run, 3, field, value)
+    with pytest.raises(UsageError, match=f"do not agree in {field}: "):
+        submit(run, board, author="me")
+    assert untouched(board)
+
+
+def test_what_would_not_be_valid_is_not_added(finished: Path, board: Board, tmp_path: Path) -> None:
+    """Masks that an older version made, say."""
+    run = copied(finished, tmp_path / "run")
+    path = sorted((run / "masks").iterdir())[0]
+    path.write_bytes(replace(load(path), method_hash="ab" * 32).to_bytes())
+    with pytest.raises(UsageError, match=r"would not be valid: masks/tutorial/.* has method hash abab") as caught:
+        submit(run, board, author="me")
+    assert str(tmp_path) not in str(caught.value)
+    assert untouched(board)
+
+
+def test_one_cell_with_uncommitted_changes_marks_the_entry(finished: Path, board: Board, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    for which in range(14):
+        change_cell(run, which, "dirty", False)
+        change_cell(run, which, "date", f"2026-01-{which + 1:02}T00:00:00+00:00")
+    change_cell(run, 5, "dirty", True)
+    source = entry_of(submit(run, board, author="me")[0]).provenance
+    assert (source.dirty, source.date) == (True, "2026-01-14T00:00:00+00:00")
+
+
+def test_a_diverged_ladder_is_submitted_with_what_came_of_it(finished: Path, board: Board, tmp_path: Path) -> None:
+    """Replicate 1 diverges at level 1: nothing of it is left at level 2, and its other arms at level 1 stay."""
+    run = copied(finished, tmp_path / "run")
+    store = Store.open(run)
+    (view,) = view_of(run).tasks
+    for cell in view.cells:
+        if (cell.arm, cell.level, cell.replicate) == ("winning", 1, 1):
+            store.put_cell(cell.model_copy(update={"diverged": True, "test": {}, "validation": {}, "trace": ()}))
+        elif (cell.level, cell.replicate) == (2, 1):
+            (run / "cells" / f"{cell.key}.json").unlink()
+    for path in (run / "masks").iterdir():
+        ticket = load(path)
+        if (ticket.level, ticket.replicate) == (2, 1):
+            path.unlink()
+    (path,) = submit(run, board, author="me")
+    entry = entry_of(path)
+    (_, first, second) = entry.curves["winning"]
+    assert first.values[1] is None
+    assert first.weights[1] is not None
+    assert (second.values[1], second.weights[1]) == (None, None)
+    assert entry.curves["reinit"][1].values[1] is not None
+    assert [(ref.level, ref.replicate) for ref in entry.tickets] == [(1, 0), (1, 1), (2, 0)]
+    assert validate(path, plugins=[TUTORIAL]).problems == ()
+
+
+def test_a_strange_method_wants_a_description(board: Board, tmp_path: Path) -> None:
+    run = run_tutorial(tmp_path / "run", changes=("name=My Method!",), levels=1)
+    with pytest.raises(UsageError, match=r"method 'My Method!' is not one of the suite's: .* --description"):
+        submit(run, board, author="me")
+    assert untouched(board)
+    (path,) = submit(run, board, author="me", description="Mine.")
+    assert path.stem == "breast-cancer-smoke-my-method"
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"author": ""}, "author = ''"),
+        ({"author": "two\nlines"}, "give another with --author"),
+        ({"author": "me", "entry_id": "../x"}, "id = '../x'"),
+        ({"author": "me", "link": "javascript:alert(1)"}, "give another with --link"),
+    ],
+)
+def test_words_that_fit_no_entry_are_refused(finished: Path, board: Board, said: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match="=") as caught:
+        submit(finished, board, **said)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert untouched(board)
+
+
+def test_a_folder_without_a_run_is_said_to_be_one(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run in"):
+        submit(tmp_path, board, author="me")
+
+
+def test_the_plugin_is_found_without_being_named_again(finished: Path) -> None:
+    (one,) = submissions(finished, author="me")
+    assert one.entry.code == sha256(TUTORIAL.read_bytes()).hexdigest()

@@ -1,0 +1,471 @@
+"""What can be checked without training: an honest entry passes, and every forgery is named."""
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from synthetic_entries import claim, reported
+from tutorial_run import TUTORIAL
+
+from suite.leaderboard.board import Board, text_of
+from suite.leaderboard.submit import submit
+from suite.leaderboard.validate import Report, validate
+from suite.tickets.mask import Mask
+from suite.tickets.ticket import Ticket, load
+
+NAME = "breast-cancer-smoke-imp"
+Table = dict[str, Any]
+
+
+@pytest.fixture
+def entry(finished: Path, board: Board) -> Path:
+    """The file of an honest entry."""
+    (path,) = submit(finished, board, author="me")
+    return path
+
+
+def check(path: Path, board: Board | None = None) -> Report:
+    """Validate with the tutorial's task known."""
+    return validate(path, board, [TUTORIAL])
+
+
+def problems(path: Path) -> list[tuple[str, str]]:
+    """Problems as (check, line)."""
+    return [(finding.check, finding.line) for finding in check(path).problems]
+
+
+def forge(path: Path, change: Callable[[Table], object]) -> None:
+    """Change an entry's table in its file."""
+    table = json.loads(path.read_text())
+    change(table)
+    path.write_text(json.dumps(table))
+
+
+def point(table: Table, arm: str, level: int) -> Table:
+    """A point of a curve."""
+    found: Table = table["curves"][arm][level]
+    return found
+
+
+def ticket_file(path: Path, level: int, replicate: int) -> Path:
+    """The file of a ticket of the entry in `path`."""
+    folder = path.parent.parent / "masks" / "tutorial" / NAME
+    return folder / f"level-{level:03}-replicate-{replicate:03}.safetensors"
+
+
+def put(path: Path, ticket: Ticket) -> None:
+    """Place a forged ticket, and its digest in the entry, as a forger would."""
+    ticket_file(path, ticket.level, ticket.replicate).write_bytes(ticket.to_bytes())
+
+    def claim_it(table: Table) -> None:
+        for ref in table["tickets"]:
+            if (ref["level"], ref["replicate"]) == (ticket.level, ticket.replicate):
+                ref["digest"] = ticket.digest
+
+    forge(path, claim_it)
+
+
+def moved(ticket: Ticket, **changed: Any) -> Ticket:
+    """A ticket with other fields."""
+    return replace(ticket, **changed)
+
+
+def test_an_honest_entry_passes(entry: Path) -> None:
+    report = check(entry)
+    assert report.problems == ()
+    assert report.valid
+    assert {remark.check for remark in report.remarks} <= {"provenance"}  # a dirty checkout, when one works in it
+
+
+def test_reported_figures_and_claims_pass_and_unknown_tasks_are_remarked(board: Board) -> None:
+    (board.root / "vision").mkdir()
+    for one in (reported(), claim()):
+        path = board.root / "vision" / f"{one.id}.json"
+        path.write_text(text_of(one))
+        report = check(path)
+        assert report.valid
+        assert [remark.line for remark in report.remarks] == ["vision/toy is no task that is known here"]
+
+
+def test_a_file_that_is_no_entry_is_one_problem(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes()[:-100])
+    ((name, line),) = problems(entry)
+    assert name == "schema"
+    assert "is no whole JSON text" in line
+
+
+def test_a_symbolic_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    entry.rename(tmp_path / "real.json")
+    entry.symlink_to(tmp_path / "real.json")
+    ((name, line),) = problems(entry)
+    assert name == "schema"
+    assert "is a symbolic link" in line
+
+
+def test_a_file_under_another_name_or_in_another_domain_is_refused(entry: Path, board: Board) -> None:
+    other = entry.rename(entry.with_name("other.json"))
+    assert [name for name, _ in problems(other)] == ["place"]
+    (board.root / "vision").mkdir()
+    foreign = other.rename(board.root / "vision" / f"{NAME}.json")
+    assert [name for name, _ in problems(foreign)] == ["place"]
+
+
+def test_a_domain_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    entry.parent.rename(tmp_path / "elsewhere")
+    entry.parent.symlink_to(tmp_path / "elsewhere")
+    ((name, line),) = problems(entry)
+    assert name == "place"
+    assert "is a symbolic link" in line
+
+
+def unlink_replicate(table: Table) -> None:
+    point(table, "winning", 2)["values"].pop()
+    point(table, "winning", 2)["weights"].pop()
+
+
+def drop_replicate_everywhere(table: Table) -> None:
+    for points in table["curves"].values():
+        for one in points:
+            one["values"][1] = one["weights"][1] = None
+    table["tickets"] = [ref for ref in table["tickets"] if ref["replicate"] == 0]
+
+
+def hide_value(table: Table) -> None:
+    point(table, "reinit", 2)["values"][1] = point(table, "reinit", 2)["weights"][1] = None
+
+
+def go_on_after_divergence(table: Table) -> None:
+    point(table, "winning", 1)["values"][0] = None
+
+
+def one_replicate(table: Table) -> None:
+    table["protocol"]["replicates"] = 1
+    for points in table["curves"].values():
+        for one in points:
+            one["values"], one["weights"] = one["values"][:1], one["weights"][:1]
+    table["tickets"] = [ref for ref in table["tickets"] if ref["replicate"] == 0]
+
+
+def copy_replicate(table: Table) -> None:
+    for points in table["curves"].values():
+        for one in points:
+            one["values"][1] = one["values"][0]
+
+
+def copy_weights(table: Table) -> None:
+    point(table, "random", 2)["weights"][1] = point(table, "random", 2)["weights"][0]
+
+
+def copy_arm(table: Table) -> None:
+    point(table, "random", 1)["weights"][1] = point(table, "winning", 1)["weights"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "message"),
+    [
+        (unlink_replicate, "replicates", "winning level 2 has 1 values and 1 weights digests for 2 replicates"),
+        (drop_replicate_everywhere, "replicates", "replicate 1 has no value at all"),
+        (hide_value, "replicates", "reinit level 2 replicate 1 is missing: no level before it diverged"),
+        (
+            lambda t: point(t, "reinit", 2)["weights"].__setitem__(0, None),
+            "replicates",
+            "reinit level 2 replicate 0 has a score and no digest of its weights",
+        ),
+        (go_on_after_divergence, "replicates", "winning level 2 replicate 0 was trained, but its ladder diverged at"),
+        (one_replicate, "replicates", "one replicate has no interval: an entry has 2 or more"),
+        (copy_replicate, "seeds", "replicates 0 and 1 have the same value everywhere: a seed was used twice"),
+        (copy_weights, "seeds", "random level 2 replicate 1 has the very weights of random level 2 replicate 0"),
+        (copy_arm, "seeds", "random level 1 replicate 1 has the very weights of winning level 1 replicate 1"),
+        (
+            lambda t: point(t, "winning", 1)["values"].__setitem__(0, 1.2),
+            "values",
+            "winning level 1 replicate 0 has accuracy 1.2, which lies in [0, 1]",
+        ),
+        (lambda t: point(t, "random", 2)["values"].__setitem__(1, -0.1), "values", "random level 2 replicate 1 has"),
+        (
+            lambda t: point(t, "reinit", 0)["values"].__setitem__(0, 0.5),
+            "level 0",
+            "reinit has another level 0 than winning: the dense network is one",
+        ),
+        (lambda t: t["task"].update(hash="ab" * 32), "task", "is not the protocol: the registry has 1.0.0"),
+        (lambda t: t["task"].update(version="1.0.1"), "task", "is not the protocol"),
+        (lambda t: t["task"].update(scale="paper"), "task", "has no scale 'paper'"),
+        (lambda t: t["metric"].update(margin=0.5), "task", "its metric is"),
+        (lambda t: t["provenance"].update(data_fingerprint="other"), "task", "its data have fingerprint other"),
+        (lambda t: t["provenance"].update(date="yesterday"), "provenance", "its date 'yesterday' is no date"),
+        (lambda t: t["provenance"].update(date="2999-01-01"), "provenance", "is still to come"),
+        (lambda t: t["provenance"].update(execution="cohort"), "provenance", "was run as cohort on cpu"),
+        (lambda t: t["protocol"].update(levels=3), "protocol", "winning has levels 0, 1, 2, the plan has 0, 1, 2, 3"),
+        (lambda t: t["curves"].pop("random"), "protocol", "random has levels none, the plan has 0, 1, 2"),
+        (lambda t: t["curves"]["reinit"].pop(), "protocol", "reinit has levels 0, 1, the plan has 0, 1, 2"),
+        (lambda t: t["protocol"].update(arms=["reinit", "random"]), "protocol", "arm winning is missing"),
+        (lambda t: t["protocol"]["arms"].append("oracle"), "protocol", "unknown arm 'oracle'"),
+        (lambda t: t["protocol"].update(at=[1]), "protocol", "reinit has levels 0, 1, 2, the plan has 0, 1"),
+        (lambda t: t["protocol"].update(exec="cohort"), "protocol", "has no cohort"),
+        (lambda t: t["method"]["settings"].update(rewind_step=999), "protocol", "rewind_step = 999"),
+        (lambda t: t["method"]["settings"].update(criterion="snip"), "protocol", "criterion 'snip' needs probes"),
+        (
+            lambda t: [point(t, arm, 0).update(density=0.9) for arm in t["curves"]],
+            "protocol",
+            "begins at density 0.9, not with the dense network at 1",
+        ),
+        (
+            lambda t: point(t, "winning", 2).update(density=0.2),
+            "tickets",
+            "keeps 0.25, but winning claims density 0.2 at level 2",
+        ),
+        (lambda t: point(t, "random", 1).update(density=0.51), "tickets", "random claims density 0.51 at level 1"),
+        (
+            lambda t: t["method"]["settings"].update(rate=0.4),
+            "tickets",
+            "has density 0.5, level 1 keeps exactly 0.599609",
+        ),
+        (lambda t: t["cost"].update(steps=10), "cost", "10 steps, the plan has 2060"),
+        (lambda t: t["cost"].update(flops_sparse=1e15), "cost", "sparse FLOPs are more than"),
+        (lambda t: t["cost"].update(flops_sparse=1.0), "cost", "are less than the dense runs alone take"),
+        (lambda t: t["cost"].update(flops_dense=1e15), "cost", "by the task's own estimate about 4.12e+08"),
+        (lambda t: t["cost"].update(cpu_hours=1e-12), "cost", "no machine takes less than"),
+        (lambda t: t["cost"].update(cpu_hours=0), "cost", "0 cpu hours for"),
+        (lambda t: t["cost"].update(gpu_hours=1), "cost", "1 gpu_hours of a run on the CPU"),
+        (lambda t: t["tickets"].pop(), "tickets", "no ticket is listed for level 2 replicate 1"),
+        (lambda t: t["tickets"].append(t["tickets"][0]), "tickets", "a ticket of one level and replicate is listed"),
+        (
+            lambda t: t["tickets"].append(t["tickets"][0] | {"level": 3}),
+            "tickets",
+            "a ticket is listed for level 3 replicate 0, which the run has not",
+        ),
+        (lambda t: t["tickets"][0].update(digest="ab" * 32), "tickets", f"the entry has {'ab' * 32}"),
+    ],
+)
+def test_a_forged_entry_is_refused(entry: Path, change: Callable[[Table], object], name: str, message: str) -> None:
+    forge(entry, change)
+    found = problems(entry)
+    assert [line for check, line in found if check == name and message in line], found
+    assert all(len(line.splitlines()) == 1 for _, line in found)
+
+
+def test_a_loss_below_zero_is_refused(entry: Path) -> None:
+    """The range is the metric's, whatever the task."""
+
+    def lower(table: Table) -> None:
+        table["metric"] |= {"name": "log_perplexity", "unit": "nats", "higher_is_better": False}
+        point(table, "winning", 1)["values"][0] = -0.5
+
+    forge(entry, lower)
+    assert ("values", "winning level 1 replicate 0 has log_perplexity -0.5, which lies in [0, inf]") in problems(entry)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: [point(t, arm, 0).update(values=[0.5, 0.51]) for arm in t["curves"]],
+            "winning level 1 is better than its own dense network by 0.4",
+        ),
+        (lambda t: point(t, "random", 2)["values"].__setitem__(0, None), "random level 2: replicate 0 diverged"),
+        (lambda t: t["provenance"].update(dirty=True), "was run with uncommitted changes"),
+        (lambda t: t["provenance"].update(suite_version="0.0.1"), "was run with suite 0.0.1"),
+        (lambda t: t["method"]["settings"].update(name="snip"), "is named snip, whose criterion is snip"),
+        (lambda t: t.update(code="other"), "was run with other code of its plugin (other)"),
+    ],
+)
+def test_what_is_only_remarkable_is_said_and_not_refused(
+    entry: Path, change: Callable[[Table], object], message: str
+) -> None:
+    forge(entry, change)
+    report = check(entry)
+    assert report.valid, report.problems
+    assert [remark.line for remark in report.remarks if message in remark.line], report.remarks
+
+
+def test_a_strangers_criterion_is_remarked(entry: Path) -> None:
+    """Its masks are still checked: the headers name another method."""
+    forge(entry, lambda t: t["method"]["settings"].update(criterion="oracle"))
+    report = check(entry)
+    assert "criterion 'oracle' is not known here" in " ".join(remark.line for remark in report.remarks)
+    assert {problem.check for problem in report.problems} == {"tickets"}
+    assert all("has method hash" in problem.line for problem in report.problems)
+
+
+def test_a_task_that_is_not_known_is_refused(entry: Path) -> None:
+    (problem,) = validate(entry).problems
+    assert problem.check == "task"
+    assert "unknown task 'tutorial/breast-cancer'" in problem.line
+
+
+def test_a_protocol_too_long_for_its_file_is_refused_quickly(entry: Path) -> None:
+    forge(entry, lambda t: t["protocol"].update(replicates=1000, levels=200))
+    assert {name for name, _ in problems(entry)} == {"replicates", "protocol"}
+
+
+def test_a_missing_ticket_file_is_named(entry: Path) -> None:
+    ticket_file(entry, 2, 1).unlink()
+    ((name, line),) = problems(entry)
+    assert name == "tickets"
+    assert line == f"no ticket file {ticket_file(entry, 2, 1)}"
+
+
+def test_a_folder_without_tickets_is_refused(entry: Path) -> None:
+    shutil.rmtree(ticket_file(entry, 1, 0).parent)
+    assert len(problems(entry)) == 4
+
+
+def test_a_pickle_is_no_ticket_and_is_not_run(entry: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    ticket_file(entry, 1, 0).write_bytes(pickle.dumps(Bomb()))
+    ((name, line),) = problems(entry)
+    assert name == "tickets"
+    assert "is no ticket: not a whole safetensors file" in line
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_ticket_with_flipped_bits_is_refused(entry: Path) -> None:
+    path = ticket_file(entry, 1, 0)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert "does not have the digest that its header states" in problems(entry)[0][1]
+
+
+def test_a_truncated_ticket_is_refused(entry: Path) -> None:
+    path = ticket_file(entry, 1, 0)
+    path.write_bytes(path.read_bytes()[:-3])
+    assert "not a whole safetensors file" in problems(entry)[0][1]
+
+
+def test_a_file_that_belongs_to_no_ticket_is_refused(entry: Path) -> None:
+    stray = ticket_file(entry, 1, 0).with_name("run_me.py")
+    stray.write_text("")
+    assert problems(entry) == [("tickets", f"{stray} belongs to no ticket of the entry")]
+
+
+def test_a_ticket_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    path = ticket_file(entry, 1, 0)
+    path.rename(tmp_path / "real")
+    path.symlink_to(tmp_path / "real")
+    ((name, line),) = problems(entry)
+    assert name == "tickets"
+    assert line.startswith(f"{path} is a symbolic link")
+
+
+def test_a_tickets_folder_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    folder = ticket_file(entry, 1, 0).parent
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert problems(entry) == [("tickets", f"{folder} is a symbolic link: tickets lie in the board itself")]
+
+
+def test_a_pipe_is_no_ticket_and_is_not_waited_for(entry: Path) -> None:
+    path = ticket_file(entry, 1, 0)
+    path.unlink()
+    os.mkfifo(path)
+    assert problems(entry) == [("tickets", f"{path} is no regular file")]
+
+
+def test_a_ticket_larger_than_any_is_not_read(entry: Path) -> None:
+    os.truncate(ticket_file(entry, 1, 0), 2**30)
+    ((name, line),) = problems(entry)
+    assert name == "tickets"
+    assert "has 1024 MiB; a mask has at most 256" in line
+
+
+def test_swapped_files_are_refused(entry: Path) -> None:
+    a, b = ticket_file(entry, 1, 0), ticket_file(entry, 1, 1)
+    content = a.read_bytes(), b.read_bytes()
+    a.write_bytes(content[1])
+    b.write_bytes(content[0])
+    lines = [line for _, line in problems(entry)]
+    assert any(line.startswith(f"{a} has replicate 1, the entry has 0") for line in lines)
+    assert any(line.startswith(f"{b} has replicate 0, the entry has 1") for line in lines)
+
+
+def test_a_mask_of_another_replicate_under_a_new_header_is_refused(entry: Path) -> None:
+    other = load(ticket_file(entry, 1, 1))
+    put(entry, moved(other, replicate=0))
+    lines = [line for _, line in problems(entry)]
+    assert f"{ticket_file(entry, 1, 1)} has the very mask of level 1 replicate 0" in lines
+    assert any("the ticket of level 1 is" in line for line in lines), "its child has another parent"
+
+
+def test_a_mask_of_another_level_under_a_new_header_is_refused(entry: Path) -> None:
+    deeper = load(ticket_file(entry, 2, 0))
+    put(entry, moved(deeper, level=1, parent="", rewind_step=0))
+    lines = [line for _, line in problems(entry)]
+    assert f"{ticket_file(entry, 1, 0)} has density 0.25, level 1 keeps exactly 0.5" in lines
+
+
+def test_a_mask_that_revives_pruned_weights_is_refused(entry: Path) -> None:
+    """The right density, header and parent; but no pruning of its parent."""
+    honest, parent = load(ticket_file(entry, 2, 0)), load(ticket_file(entry, 1, 0))
+    name = "0.weight"
+    bits = honest.mask[name].clone().flatten()
+    bits[bits.nonzero()[0]] = False
+    bits[(~parent.mask[name]).flatten().nonzero()[0]] = True
+    put(entry, moved(honest, mask=Mask({**honest.mask, name: bits.view(honest.mask[name].shape)})))
+    line = f"{ticket_file(entry, 2, 0)} has weights that were pruned at level 1 already"
+    assert problems(entry) == [("tickets", line)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"task_hash": "ab" * 32}, "has task hash"),
+        ({"method_hash": "ab" * 32}, "has method hash"),
+        ({"rewind_step": 11}, "has rewind step 11, the entry has 10"),
+        ({"parent": "ab" * 32}, "has parent abababababab, the ticket of level 1 is"),
+        ({"weights": {"0.weight": torch.zeros(32, 30)}}, "carries weights"),
+    ],
+)
+def test_a_header_that_is_not_the_entrys_is_refused(entry: Path, changed: Table, message: str) -> None:
+    put(entry, moved(load(ticket_file(entry, 2, 0)), **changed))
+    ((name, line),) = problems(entry)
+    assert name == "tickets"
+    assert message in line
+
+
+def test_a_first_ticket_with_a_parent_is_refused(entry: Path) -> None:
+    put(entry, moved(load(ticket_file(entry, 1, 0)), parent="ab" * 32))
+    assert "has parent abababababab, but is pruned from the dense network" in problems(entry)[0][1]
+
+
+def test_masks_of_another_model_are_refused(entry: Path) -> None:
+    def grown(ticket: Ticket) -> Mask:
+        return Mask({name: torch.cat([bits, bits]) for name, bits in ticket.mask.items()})
+
+    honest = load(ticket_file(entry, 2, 1))
+    put(entry, moved(honest, mask=grown(honest)))
+    path = ticket_file(entry, 2, 1)
+    assert problems(entry) == [("tickets", f"{path} has masks of other shapes than that of level 1 replicate 0")]
+
+
+def test_masks_of_tensors_that_the_task_does_not_prune_are_refused(entry: Path) -> None:
+    for level in (1, 2):
+        for replicate in (0, 1):
+            honest = load(ticket_file(entry, level, replicate))
+            put(entry, moved(honest, mask=Mask({f"x.{name}": bits for name, bits in honest.mask.items()})))
+    lines = [line for _, line in problems(entry)]
+    assert sum("masks x.0.weight, x.2.weight, the task prunes 0.weight, 2.weight" in line for line in lines) == 4
+
+
+def test_a_mask_of_no_weights_is_refused(entry: Path) -> None:
+    honest = load(ticket_file(entry, 1, 0))
+    empty = Mask({name: torch.zeros(0, dtype=torch.bool) for name in honest.mask})
+    ticket_file(entry, 1, 0).write_bytes(moved(honest, mask=empty).to_bytes())
+    assert problems(entry) == [("tickets", f"{ticket_file(entry, 1, 0)} is a mask of no weights")]
+
+
+def test_an_entry_of_another_board_is_checked_against_the_board_named(entry: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    found = check(entry, Board(tmp_path / "other")).problems
+    assert found[0].check == "place"
+    assert len([problem for problem in found if problem.check == "tickets"]) == 4

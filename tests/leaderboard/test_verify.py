@@ -1,0 +1,349 @@
+"""An entry is trained again from its masks: an honest one holds, and each way of cheating is caught."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_entries import claim, reported
+from tutorial_run import TUTORIAL, run_tutorial
+
+import suite.leaderboard.verify as module
+from suite.experiment.plan import DENSE, LADDER
+from suite.experiment.task import RunError, UsageError
+from suite.leaderboard.board import BadEntry, Board, text_of
+from suite.leaderboard.schema import Measured
+from suite.leaderboard.submit import Submission, submissions
+from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
+from suite.leaderboard.verify import draw, shared_survivors, verify
+from suite.tickets.mask import Mask
+from suite.tickets.ticket import Ticket, load
+
+Table = dict[str, Any]
+Change = Callable[[Table], None]
+
+
+@pytest.fixture(scope="module")
+def honest(finished: Path) -> Submission:
+    """The entry that a run gives."""
+    (one,) = submissions(finished, author="me")
+    return one
+
+
+def put(board: Board, one: Submission, change: Change = lambda entry: None) -> Path:
+    """An entry on a board, its JSON changed first."""
+    table = json.loads(text_of(one.entry))
+    change(table)
+    return board.add(Measured.model_validate(table), one.tickets)
+
+
+def tried(path: Path, board: Board, *cells: str) -> Verification:
+    """The verification of named cells."""
+    return verify(path, board, plugins=[TUTORIAL], cells=cells)
+
+
+def elsewhere(entry: Table) -> None:
+    """As if made on another type of machine."""
+    entry["provenance"]["hardware"]["cpu"] = "Another CPU"
+
+
+def forged(arm: str, level: int, replicate: int, value: float) -> Change:
+    """A better score than was found."""
+
+    def change(entry: Table) -> None:
+        entry["curves"][arm][level]["values"][replicate] = value
+
+    return change
+
+
+def test_an_honest_entry_holds_bit_for_bit_masks_included(honest: Submission, board: Board) -> None:
+    found = tried(put(board, honest), board, "dense:0:1", "winning:1:0", "winning:2:1", "reinit:1:0", "random:2:0")
+    assert (found.holds, found.bit_for_bit, found.problems) == (True, True, ())
+    assert {(cell.name, cell.verdict) for cell in found.cells} == {
+        ("dense:0:1", "exact"), ("winning:1:0", "exact"), ("winning:2:1", "exact"), ("reinit:1:0", "exact"),
+        ("random:2:0", "exact"),
+    }  # fmt: skip
+    assert {cell.name: [(mask.level, mask.verdict) for mask in cell.masks] for cell in found.cells if cell.masks} == {
+        "dense:0:1": [(1, "exact")],
+        "winning:1:0": [(2, "exact")],
+    }
+
+
+def test_every_cell_of_a_run_can_be_trained_again(honest: Submission, board: Board) -> None:
+    found = verify(put(board, honest), board, plugins=[TUTORIAL], count=1000)
+    assert (len(found.cells), found.holds) == (14, True)
+
+
+def test_a_one_shot_method_has_all_its_masks_made_from_the_dense_run(board: Board, tmp_path: Path) -> None:
+    (one,) = submissions(run_tutorial(tmp_path / "run", "one-shot"), author="me")
+    found = tried(put(board, one), board, "dense:0:0", "winning:2:0")
+    assert found.holds
+    assert [mask.level for mask in found.cells[0].masks] == [1, 2]
+    assert found.cells[1].masks == ()
+
+
+def test_a_forged_value_is_caught(honest: Submission, board: Board) -> None:
+    value = honest.entry.curves["winning"][2].values[1]
+    assert value is not None
+    found = tried(put(board, honest, forged("winning", 2, 1, value + 0.001)), board, "winning:2:1")
+    (cell,) = found.cells
+    assert not found.holds
+    assert (cell.claimed, cell.found, cell.same_weights) == (value + 0.001, value, True)
+
+
+def test_a_forged_value_is_caught_on_another_machine(honest: Submission, board: Board) -> None:
+    def change(entry: Table) -> None:
+        elsewhere(entry)
+        forged("winning", 2, 1, 0.5)(entry)
+
+    found = tried(put(board, honest, change), board, "winning:2:1", "winning:2:0")
+    assert [(cell.name, cell.verdict, cell.holds(False)) for cell in found.cells] == [
+        ("winning:2:0", "exact", True),
+        ("winning:2:1", "differs", False),
+    ]
+    assert not found.holds
+
+
+def test_close_values_of_other_weights_hold_on_another_machine_only(honest: Submission, board: Board) -> None:
+    def change(entry: Table) -> None:
+        entry["curves"]["winning"][1]["weights"][0] = "ab" * 32
+        entry["curves"]["winning"][1]["values"][0] -= 0.01
+
+    here = tried(put(board, honest, change), board, "winning:1:0")
+    assert [(cell.verdict, here.holds) for cell in here.cells] == [("within", False)]
+
+    def change_both(entry: Table) -> None:
+        change(entry)
+        elsewhere(entry)
+        entry["id"] = "elsewhere"
+
+    there = tried(put(board, honest, change_both), board, "winning:1:0")
+    assert [(cell.verdict, there.holds) for cell in there.cells] == [("within", True)]
+
+
+@pytest.mark.parametrize("part", ["torch", "python"])
+def test_another_torch_or_python_is_another_machine(honest: Submission, board: Board, part: str) -> None:
+    def change(entry: Table) -> None:
+        entry["provenance"]["versions"][part] = "0.0"
+
+    assert not tried(put(board, honest, change), board, "random:1:0").bit_for_bit
+
+
+def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
+    """The masks of the two replicates change places, with headers and digests that fit."""
+    tickets, refs = dict(honest.tickets), []
+    for ref in honest.entry.tickets:
+        other = next(o for o in honest.entry.tickets if (o.level, o.replicate) == (ref.level, 1 - ref.replicate))
+        refs.append((ref, _parsed(honest.tickets[ref.file]), _parsed(honest.tickets[other.file])))
+    digests: dict[tuple[int, int], str] = {}
+    for ref, own, other in sorted(refs, key=lambda swap: swap[0].level):
+        parent = digests.get((ref.level - 1, ref.replicate), "")
+        swapped = Ticket(
+            other.mask, task_hash=own.task_hash, method_hash=own.method_hash, level=own.level, replicate=own.replicate,
+            rewind_step=own.rewind_step, parent=parent,
+        )  # fmt: skip
+        digests[ref.level, ref.replicate] = swapped.digest
+        tickets[ref.file] = swapped.to_bytes()
+
+    def change(entry: Table) -> None:
+        for ref in entry["tickets"]:
+            ref["digest"] = digests[ref["level"], ref["replicate"]]
+
+    found = tried(put(board, replace(honest, tickets=tickets), change), board, "dense:0:0", "winning:1:0")
+    assert found.problems == ()
+    dense, winning = found.cells
+    assert (dense.verdict, [mask.verdict for mask in dense.masks]) == ("exact", ["differs"])
+    assert dense.masks[0].shared is not None
+    assert dense.masks[0].shared < 0.9
+    assert not winning.same_weights
+    assert not winning.holds(bit_for_bit=True)
+    assert not dense.holds(bit_for_bit=False)
+
+
+def _parsed(content: bytes) -> Ticket:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(content)
+        file.flush()
+        return load(Path(file.name))
+
+
+def test_a_seed_that_was_used_again_is_caught(honest: Submission, board: Board) -> None:
+    """Replicate 1 is said to have the values of replicate 0, with digests of its own."""
+
+    def change(entry: Table) -> None:
+        for points in entry["curves"].values():
+            for point in points[1:]:
+                point["values"][1] = point["values"][0]
+                point["weights"][1] = point["weights"][0][::-1]
+
+    found = tried(put(board, honest, change), board, *(f"{arm}:{n}:1" for arm in ("winning", "random") for n in (1, 2)))
+    assert found.problems == ()
+    assert not any(cell.same_weights for cell in found.cells)
+    assert not found.holds
+
+
+def test_a_ticket_trained_past_its_rewind_step_is_caught(board: Board, tmp_path: Path) -> None:
+    """Winning cells rewound to step 40 are submitted as if rewound to step 10."""
+    (late,) = submissions(run_tutorial(tmp_path / "late", changes=("rewind_step=40",)), author="me")
+    tickets, digests = {}, {}
+    for ref in late.entry.tickets:  # level by level
+        ticket = _parsed(late.tickets[ref.file])
+        early = Ticket(
+            ticket.mask, task_hash=ticket.task_hash, method_hash=ticket.method_hash, level=ref.level,
+            replicate=ref.replicate, rewind_step=min(ticket.rewind_step, 10),
+            parent=digests.get((ref.level - 1, ref.replicate), ""),
+        )  # fmt: skip
+        digests[ref.level, ref.replicate], tickets[ref.file] = early.digest, early.to_bytes()
+
+    def change(entry: Table) -> None:
+        entry["method"]["settings"]["rewind_step"] = 10
+        entry["cost"]["steps"] += 2 * 2 * 30
+        for ref in entry["tickets"]:
+            ref["digest"] = digests[ref["level"], ref["replicate"]]
+
+    path = put(board, replace(late, tickets=tickets), change)
+    found = tried(path, board, "dense:0:0", "winning:1:0", "reinit:1:0")
+    assert found.problems == ()
+    assert [(cell.name, cell.holds(True)) for cell in found.cells] == [
+        ("dense:0:0", True),
+        ("winning:1:0", False),
+        ("reinit:1:0", True),
+    ]
+    assert not found.holds
+
+
+def test_an_entry_that_is_not_valid_is_not_trained(
+    honest: Submission, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "run_cells", _fail)
+
+    def change(entry: Table) -> None:
+        entry["task"]["hash"] = "ab" * 32
+
+    found = tried(put(board, honest, change), board)
+    assert (found.holds, found.cells) == (False, ())
+    assert "is not the protocol" in found.problems[0].line
+    assert found.lines()[-1].endswith("is not valid: nothing was trained")
+
+
+def _fail(*_: object) -> None:
+    raise RunError("no training here")
+
+
+def test_only_measured_entries_can_be_trained_again(board: Board) -> None:
+    (board.root / "vision").mkdir()
+    for entry in (reported("paper"), claim("says")):
+        path = board.root / "vision" / f"{entry.id}.json"
+        path.write_text(text_of(entry))
+        with pytest.raises(UsageError, match=f"is of kind {entry.kind}; only a measured entry"):
+            verify(path, board)
+    broken = board.root / "vision" / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(BadEntry, match="no whole JSON"):
+        verify(broken, board)
+
+
+@pytest.mark.parametrize(
+    "name", ["winning", "winning:1", "winning:1:0:0", "winning:one:0", "winning:-1:0", "winning:1:²"]
+)
+def test_a_cell_that_is_no_cells_name_is_refused(honest: Submission, board: Board, name: str) -> None:
+    with pytest.raises(UsageError, match="arm:level:replicate is needed, such as winning:1:0"):
+        tried(put(board, honest), board, name)
+
+
+@pytest.mark.parametrize("name", ["winning:3:0", "winning:1:2", "other:1:0", "winning:0:0", "dense:1:0"])
+def test_a_cell_that_the_entry_has_not_is_refused(honest: Submission, board: Board, name: str) -> None:
+    with pytest.raises(UsageError, match=r"has no cell .* \(levels 1, 2\), replicates 0 to 1"):
+        tried(put(board, honest), board, name)
+
+
+def test_no_cell_at_all_is_refused(honest: Submission, board: Board) -> None:
+    with pytest.raises(UsageError, match="count = 0: at least one"):
+        verify(put(board, honest), board, plugins=[TUTORIAL], count=0)
+
+
+def test_a_draw_has_a_winning_cell_and_comes_again_with_its_seed(honest: Submission) -> None:
+    draws = [draw(honest.entry, 3, seed) for seed in range(40)]
+    assert draws == [draw(honest.entry, 3, seed) for seed in range(40)]
+    assert all(one[0][0] == LADDER and len(set(one)) == 3 for one in draws)
+    assert {arm for one in draws for arm, _, _ in one} == {DENSE, LADDER, "reinit", "random"}
+
+
+def test_a_seed_is_drawn_and_said(honest: Submission, board: Board) -> None:
+    path = put(board, honest)
+    first = verify(path, board, plugins=[TUTORIAL], count=1)
+    again = verify(path, board, plugins=[TUTORIAL], count=1, seed=first.seed)
+    assert [cell.name for cell in again.cells] == [cell.name for cell in first.cells]
+    assert str(first.seed) in first.lines()[-1]
+
+
+def test_training_leaves_nothing_behind_and_tells_how_far_it_is(
+    honest: Submission, board: Board, tmp_path: Path
+) -> None:
+    (tmp_path / "work").mkdir()
+    seen: list[tuple[str, int, int]] = []
+    verify(
+        put(board, honest), board, plugins=[TUTORIAL], cells=["winning:1:0"], work=tmp_path / "work",
+        tell=lambda name, steps, total: seen.append((name, steps, total)),
+    )  # fmt: skip
+    assert list((tmp_path / "work").iterdir()) == []
+    assert seen[-1] == ("tutorial/breast-cancer imp winning level 1 replicate 0", 140, 140)
+
+
+def test_the_report_says_what_was_found(honest: Submission, board: Board) -> None:
+    found = tried(put(board, honest, forged("winning", 1, 0, 0.123)), board, "winning:1:0", "random:1:1")
+    table = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert (table["holds"], table["bit_for_bit"]) == (False, True)
+    assert [(cell["cell"], cell["holds"], cell["claimed"]) for cell in table["cells"]] == [
+        ("winning:1:0", False, 0.123),
+        ("random:1:1", True, honest.entry.curves["random"][1].values[1]),
+    ]
+    lines = found.lines()
+    assert any(line.startswith("✗ winning:1:0: differs: claimed 0.123") for line in lines)
+    assert "1 of 2 cells are not as claimed" in lines[-1]
+
+
+def check(claimed: float | None, found: float | None, same: bool = False, **more: object) -> CellCheck:
+    """A cell's check with tolerance .02."""
+    return CellCheck("winning", 1, 0, claimed, found, 0.02, same, **more)  # type: ignore[arg-type]
+
+
+def test_a_verdict_wants_score_and_weights() -> None:
+    assert check(0.9, 0.9, same=True).verdict == "exact"
+    assert check(0.9, 0.9).verdict == "within"
+    assert check(0.9, 0.881).verdict == "within"
+    assert check(0.9, 0.879).verdict == "differs"
+    assert check(None, None).verdict == "within"
+    assert check(None, 0.9).verdict == check(0.9, None).verdict == "differs"
+    assert check(None, None, problem="its mask does not fit").verdict == "differs"
+
+
+def test_a_mask_that_shares_nine_tenths_is_enough_elsewhere() -> None:
+    near, far = MaskCheck(2, False, 0.9), MaskCheck(2, False, 0.899)
+    assert (near.verdict, far.verdict, MaskCheck(2, False, None).verdict) == ("within", "differs", "differs")
+    assert check(0.9, 0.9, same=True, masks=(near,)).holds(bit_for_bit=False)
+    assert not check(0.9, 0.9, same=True, masks=(near,)).holds(bit_for_bit=True)
+    assert not check(0.9, 0.9, same=True, masks=(far,)).holds(bit_for_bit=False)
+
+
+def test_the_tolerance_comes_from_the_other_replicates() -> None:
+    """Student's t of 1 degree of freedom, 12.706, times the SD of .90 and .92, times the root of two."""
+    assert tolerance([0.9, 0.92, 0.99], 2, 0.02) == pytest.approx(12.7062 * 0.0141421 * 1.41421, rel=1e-4)
+    assert tolerance([0.9, 0.9, 0.99], 2, 0.02) == 0.02
+    assert tolerance([0.9, 0.99], 1, 0.02) == 0.02
+    assert tolerance([0.9, None, 0.92, 0.7], 3, 0.02) == tolerance([0.9, 0.92, 0.7], 2, 0.02)
+
+
+def test_shared_survivors_are_a_fraction_of_the_larger_mask() -> None:
+    import torch
+
+    a = Mask({"w": torch.tensor([True, True, True, False])})
+    b = Mask({"w": torch.tensor([True, True, False, True])})
+    few = Mask({"w": torch.tensor([True, False, False, False])})
+    other = Mask({"w": torch.ones(2, 2, dtype=torch.bool)})
+    assert (shared_survivors(a, b), shared_survivors(a, few)) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert shared_survivors(a, other) is None
