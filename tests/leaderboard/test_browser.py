@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-pytest.importorskip("playwright.sync_api")
 
 TABLE = "table[data-rows=measured] >> nth=0"
 Open = Callable[..., "Page"]
