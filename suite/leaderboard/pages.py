@@ -53,7 +53,9 @@ class Domain:
 
 def domain(name: str, entries: Sequence[AnyEntry], standings: Sequence[Standing]) -> Domain:
     """Everything the page of a domain shows; `standings` are those of its measured entries."""
-    tasks = sorted({e.task.id if isinstance(e, Measured) else e.task for e in entries if not isinstance(e, Claim)})
+    measured = {entry.task.id for entry in entries if isinstance(entry, Measured)}
+    reported = {entry.task for entry in entries if isinstance(entry, Reported)}
+    tasks = [*sorted(measured), *sorted(reported - measured)]
     claims = tuple(weigh(entry, standings) for entry in entries if isinstance(entry, Claim))
     return Domain(name, tuple(_task(task, entries, standings) for task in tasks), claims)
 
