@@ -1,7 +1,9 @@
 """How commands print: tables for people, JSON for programs."""
 
 import json
+import math
 from collections.abc import Sequence
+from typing import Any
 
 
 def minutes(seconds: float) -> str:
@@ -12,6 +14,15 @@ def minutes(seconds: float) -> str:
 def print_json(value: object) -> None:
     """Print a JSON text of finite numbers on standard output."""
     print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def jsonable(value: Any) -> Any:
+    """Lists for tuples, null for a number that overflowed."""
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

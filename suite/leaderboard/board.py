@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from suite.experiment.task import RunError, UsageError
+from suite.files import replace_file
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
 
 MOST_BYTES = 20 * 2**20
@@ -155,8 +156,8 @@ class Board:
     def write_indexes(self) -> None:
         """Write `<domain>.json` of every domain, and `schema.json`."""
         for domain in self.domains():
-            _write(self.root / f"{domain}.json", text_of(self.index(domain)))
-        _write(self.root / "schema.json", json.dumps(json_schema(), indent=1) + "\n")
+            replace_file(self.root / f"{domain}.json", text_of(self.index(domain)).encode())
+        replace_file(self.root / "schema.json", f"{json.dumps(json_schema(), indent=1)}\n".encode())
 
     def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
         """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
@@ -190,7 +191,7 @@ class Board:
             shutil.rmtree(folder, ignore_errors=True)  # of a submission that was killed before its entry was written
             staged.rename(folder)
             try:
-                _write(path, text_of(entry))  # last: an entry that is there has its tickets
+                replace_file(path, text_of(entry).encode())  # last: an entry that is there has its tickets
                 self.write_indexes()
             except BaseException:
                 path.unlink(missing_ok=True)
@@ -227,15 +228,3 @@ def _row(entry: AnyEntry) -> IndexRow:
     return IndexRow(
         id=entry.id, kind=entry.kind, title=title, tasks=tasks, version=None, scale=None, method=None, date=None
     )
-
-
-def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

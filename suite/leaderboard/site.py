@@ -3,14 +3,13 @@
 index.html   domains/<domain>.html   entries/<domain>/<entry id>.html   board.css   board.js
 """
 
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 import jinja2
 
 from suite.experiment.task import UsageError
+from suite.files import replace_file
 from suite.leaderboard import pages
 from suite.leaderboard.board import AnyEntry, Board
 from suite.leaderboard.schema import Claim, Measured
@@ -31,7 +30,8 @@ def build_site(board: Board, out: Path) -> Path:
     site = render(board)
     try:
         for name, text in site.items():
-            _write(out / name, text)
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(out / name, text.encode())
         _remove_others(out, site.keys())
     except OSError as error:
         raise UsageError(f"cannot write the site to {out}: {error.strerror}") from error
@@ -86,19 +86,6 @@ def _environment() -> jinja2.Environment:
 def _script(environment: jinja2.Environment) -> str:
     assert environment.loader is not None
     return environment.loader.get_source(environment, "board.js")[0]
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _remove_others(out: Path, names: Collection[str]) -> None:

@@ -1,7 +1,6 @@
 """A comparison for people and programs: tables for the terminal, Markdown, JSON."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from suite.leaderboard.compare import RUN, Against, Comparison, Ranking, TaskComparison
+from suite.printing import jsonable
 from suite.results import words
 
 
@@ -23,7 +23,7 @@ class _Sheet:
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """What `lottery compare RUN --json` prints: finite numbers or null."""
-    found: dict[str, Any] = _jsonable(
+    found: dict[str, Any] = jsonable(
         {
             "schema": 1,
             "run": comparison.run,
@@ -58,15 +58,6 @@ def _task_json(task: TaskComparison) -> dict[str, Any]:
         "area_densities": task.area_densities,
         "not_comparable": [dataclasses.asdict(apart) for apart in task.apart],
     }
-
-
-def _jsonable(value: Any) -> Any:
-    """Lists for tuples, null for a number that overflowed."""
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _sheets(comparison: Comparison) -> list[_Sheet]:

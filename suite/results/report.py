@@ -1,8 +1,5 @@
 """The report of a run: one self-contained HTML page with its plots beside it, and the same as JSON."""
 
-import math
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from suite.experiment.result import CellResult
+from suite.files import replace_file
+from suite.printing import jsonable
 from suite.results import words
 from suite.results.curve import Place, Point, TaskCurves, curves_of
 from suite.results.judge import judge
@@ -39,7 +38,7 @@ def write_report(run: RunView, folder: Path) -> Path:
     environment.globals.update(words=words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True))
     arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
     page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms)
-    return _write(folder / "report.html", page.encode())
+    return replace_file(folder / "report.html", page.encode())
 
 
 def as_json(run: RunView) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def _task_json(view: TaskView) -> dict[str, Any]:
     judgement = judge(curves_of(view))
     curves, spec = judgement.curves, view.spec
     arms = curves.arms or {"dense": (curves.dense,)}
-    found: dict[str, Any] = _jsonable(
+    found: dict[str, Any] = jsonable(
         {
             "task": spec.id,
             "version": spec.version,
@@ -108,15 +107,6 @@ def _place_json(place: Place) -> dict[str, Any]:
     return dict(zip(("arm", "level", "replicate"), place, strict=True))
 
 
-def _jsonable(value: Any) -> Any:
-    """Lists for tuples, null for a number that overflowed."""
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
     """Everything the template shows of one task; writes its figures."""
     curves = curves_of(view)
@@ -125,8 +115,8 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
 
     def shown(figure: Figure, name: str, title: str, description: str) -> Markup:
         text = svg(figure)
-        _write(folder / f"{name}.svg", text.encode())
-        _write(folder / f"{name}.png", png(figure))
+        replace_file(folder / f"{name}.svg", text.encode())
+        replace_file(folder / f"{name}.png", png(figure))
         return Markup(inline(text, name, title, description))
 
     metric = curves.spec.metric.name
@@ -251,19 +241,6 @@ def _slugs(run: RunView) -> list[str]:
         seen[slug] = seen.get(slug, 0) + 1
         slugs.append(slug if seen[slug] == 1 else f"{slug}-{seen[slug]}")
     return slugs
-
-
-def _write(path: Path, content: bytes) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _progress(curves: TaskCurves, view: TaskView) -> str:
