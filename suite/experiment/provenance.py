@@ -51,12 +51,24 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _hardware() -> dict[str, str | int]:
+    """One processor name ("AMD EPYC") can stand for several: family and model, and torch's kernels, tell them apart."""
+    import torch
+
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = re.findall(r"model name\s*: (.*)", cpuinfo.read_text())
-        model = names[0] if names else model
-    return {"cpu": model, "cores": os.cpu_count() or 1, "machine": platform.machine(), "system": platform.system()}
+        facts = dict(
+            re.findall(r"^(model name|cpu family|model|stepping)\s*: (.*)$", cpuinfo.read_text(), re.MULTILINE)
+        )
+        numbers = [facts[key] for key in ("cpu family", "model", "stepping") if key in facts]
+        model = " ".join([facts.get("model name", model), *(["/".join(numbers)] if numbers else [])])
+    return {
+        "cpu": model,
+        "kernels": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count() or 1,
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
 
 
 @cache

@@ -104,9 +104,8 @@ def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"{entry.id} was run on {device}, which is not usable here: verify it on such a machine"
-        ) from (error)
+        what = f"{entry.id} was run on {device}, which is not usable here"
+        raise UsageError(f"{what}: verify it on a machine that has it") from error
     options = RunOptions(**entry.protocol.model_dump())
     return make_plan(Task(task.spec, entry.method.settings, options, task.code))
 
@@ -116,10 +115,10 @@ def _train(
 ) -> list[CellCheck]:
     """Train the units of the wanted cells, and check these.
 
-    Lower levels go first: a mask is made and compared there before the entry's takes its place a level below.
+    A plan has parents before children: a mask is made and compared before the entry's takes its place for the children.
     """
     checks: list[CellCheck] = []
-    for unit in sorted(plan.units(), key=lambda unit: unit[0].level):
+    for unit in plan.units():
         checked = [cell for cell in unit if _place(cell) in wanted]
         if not checked:
             continue
@@ -184,8 +183,16 @@ def _point(entry: Measured, cell: Cell) -> Point:
 
 
 def _same_machine(claimed: Provenance, here: Provenance) -> bool:
-    """Whether the same bits are owed: same processor, torch and Python. No entry says which GPU it was run on."""
-    return here.device == "cpu" and _machine(claimed) == _machine(here)
+    """Whether the same bits are owed: same torch, Python and hardware, but for the number of cores.
+
+    All that provenance says of the hardware counts, since one processor name can stand for several sets of kernels. No
+    entry says which GPU it was run on.
+    """
+    return here.device == "cpu" and _machine(claimed) == _machine(here) and _hardware(claimed) == _hardware(here)
+
+
+def _hardware(source: Provenance) -> dict[str, str | int]:
+    return {fact: value for fact, value in source.hardware.items() if fact != "cores"}
 
 
 def _machine(source: Provenance) -> str:

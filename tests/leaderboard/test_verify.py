@@ -131,6 +131,32 @@ def test_another_torch_or_python_is_another_machine(honest: Submission, board: B
     assert not tried(put(board, honest, change), board, "random:1:0").bit_for_bit
 
 
+@pytest.mark.parametrize("fact", ["machine", "kernels"])
+def test_whatever_is_said_of_the_hardware_counts(honest: Submission, board: Board, fact: str) -> None:
+    """A fact that only one of the two provenances states is a difference too."""
+
+    def change(entry: Table) -> None:
+        entry["provenance"]["hardware"][fact] = "another"
+
+    assert not tried(put(board, honest, change), board, "random:1:0").bit_for_bit
+
+
+def test_the_number_of_cores_is_no_other_machine(honest: Submission, board: Board) -> None:
+    def change(entry: Table) -> None:
+        entry["provenance"]["hardware"]["cores"] = 512
+
+    assert tried(put(board, honest, change), board, "random:1:0").bit_for_bit
+
+
+def test_a_device_that_this_machine_has_not_is_refused(honest: Submission, board: Board) -> None:
+    def change(entry: Table) -> None:
+        entry["protocol"]["device"] = entry["provenance"]["device"] = "cuda:77"
+        entry["cost"]["gpu_hours"] = 1.0
+
+    with pytest.raises(UsageError, match="was run on cuda:77, which is not usable here: verify it on a machine"):
+        tried(put(board, honest, change), board, "random:1:0")
+
+
 def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
     """The masks of the two replicates change places, with headers and digests that fit."""
     tickets, refs = dict(honest.tickets), []
@@ -160,6 +186,31 @@ def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
     assert not winning.same_weights
     assert not winning.holds(bit_for_bit=True)
     assert not dense.holds(bit_for_bit=False)
+
+
+def test_masks_that_do_not_fit_the_network_are_said_to_be_such(honest: Submission, board: Board) -> None:
+    """Every mask transposed: as many weights and survivors, other shapes."""
+    tickets: dict[str, bytes] = {}
+    digests: dict[tuple[int, int], str] = {}
+    for ref in honest.entry.tickets:  # level by level
+        own = _parsed(honest.tickets[ref.file])
+        turned = replace(
+            own, mask=Mask({name: tensor.T for name, tensor in own.mask.items()}),
+            parent=digests.get((ref.level - 1, ref.replicate), ""),
+        )  # fmt: skip
+        digests[ref.level, ref.replicate], tickets[ref.file] = turned.digest, turned.to_bytes()
+
+    def change(entry: Table) -> None:
+        for ref in entry["tickets"]:
+            ref["digest"] = digests[ref["level"], ref["replicate"]]
+
+    found = tried(put(board, replace(honest, tickets=tickets), change), board, "dense:0:0", "winning:1:0")
+    assert found.problems == ()
+    dense, winning = found.cells
+    assert (dense.verdict, dense.masks) == ("exact", (MaskCheck(1, False, None),))
+    assert (winning.verdict, winning.found) == ("differs", None)
+    assert "shape" in winning.problem
+    assert not found.holds
 
 
 def _parsed(content: bytes) -> Ticket:
@@ -286,10 +337,15 @@ def test_training_leaves_nothing_behind_and_tells_how_far_it_is(
 ) -> None:
     (tmp_path / "work").mkdir()
     seen: list[tuple[str, int, int]] = []
-    verify(
-        put(board, honest), board, plugins=[TUTORIAL], cells=["winning:1:0"], work=tmp_path / "work",
-        tell=lambda name, steps, total: seen.append((name, steps, total)),
-    )  # fmt: skip
+    folders: set[str] = set()
+
+    def tell(name: str, steps: int, total: int) -> None:
+        seen.append((name, steps, total))
+        folders.update(path.name for path in (tmp_path / "work").iterdir())
+
+    path = put(board, honest)
+    verify(path, board, plugins=[TUTORIAL], cells=["winning:1:0"], work=tmp_path / "work", tell=tell)
+    assert [name.startswith("lottery-verify-") for name in folders] == [True]
     assert list((tmp_path / "work").iterdir()) == []
     assert seen[-1] == ("tutorial/breast-cancer imp winning level 1 replicate 0", 140, 140)
 
