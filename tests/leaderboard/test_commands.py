@@ -1,0 +1,104 @@
+"""The leaderboard's commands as a user meets them: what they print, and how they end."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tutorial_run import TUTORIAL
+
+from suite import cli
+from suite.leaderboard.board import Board
+
+
+def lottery(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["lottery", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture
+def submitted(finished: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the finished run's entry."""
+    assert lottery(["submit", str(finished), "--author", "Ada", "--board", str(board.root)], monkeypatch) == 0
+    return board.root / "tutorial" / "breast-cancer-smoke-imp.json"
+
+
+def test_a_run_is_submitted_validated_and_verified(
+    submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submitted.is_file()
+    assert lottery(["validate", str(submitted), "--plugin", str(TUTORIAL)], monkeypatch) == 0
+    capsys.readouterr()
+    words = ["verify", str(submitted), "--plugin", str(TUTORIAL), "--cells", "random:1:0", "--json"]
+    assert lottery(words, monkeypatch) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"]
+    assert [cell["cell"] for cell in found["cells"]] == ["random:1:0"]
+
+
+def test_a_forged_entry_ends_with_1_and_says_why(
+    submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = json.loads(submitted.read_text())
+    entry["curves"]["winning"][1]["values"][0] = 1.5
+    submitted.write_text(json.dumps(entry))
+    capsys.readouterr()
+    assert lottery(["validate", str(submitted), "--plugin", str(TUTORIAL), "--json"], monkeypatch) == 1
+    shown = capsys.readouterr()
+    assert not json.loads(shown.out)["valid"]
+    assert "1.5" in shown.err
+
+
+def test_a_run_is_compared_in_three_ways(
+    finished: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = ["--board", str(submitted.parent.parent)]
+    capsys.readouterr()
+    assert lottery(["compare", str(finished), *board, "--json"], monkeypatch) == 0
+    (task,) = json.loads(capsys.readouterr().out)["tasks"]
+    assert task["against"][0]["entry"].endswith("breast-cancer-smoke-imp")
+    assert lottery(["compare", str(finished), *board, "--markdown"], monkeypatch) == 0
+    assert "| density |" in capsys.readouterr().out
+    named = ["--entry", "breast-cancer-smoke-imp", "--fail-under"]
+    assert lottery(["compare", str(finished), *board, *named], monkeypatch) == 0  # it is no worse than itself
+    assert "breast-cancer-smoke-imp" in capsys.readouterr().out
+
+
+def test_a_run_that_is_worse_than_the_named_entry_fails(
+    finished: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = json.loads(submitted.read_text())
+    for point in entry["curves"]["winning"]:
+        point["values"] = [value + 10 + place / 1000 for place, value in enumerate(point["values"])]
+    submitted.write_text(json.dumps(entry))
+    words = ["compare", str(finished), "--board", str(submitted.parent.parent), "--entry", "breast-cancer-smoke-imp"]
+    assert lottery(words, monkeypatch) == 0
+    assert lottery([*words, "--fail-under"], monkeypatch) == 1
+    assert "significantly worse than breast-cancer-smoke-imp" in capsys.readouterr().err
+
+
+def test_fail_under_needs_an_entry(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lottery(["compare", str(finished), "--fail-under"], monkeypatch) == 2
+
+
+def test_the_site_is_made_and_named(
+    submitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = str(submitted.parent.parent)
+    capsys.readouterr()
+    assert lottery(["board", "--board", board, "--out", str(tmp_path / "site")], monkeypatch) == 0
+    assert capsys.readouterr().out == f"site: {tmp_path}/site/index.html\n"
+    assert (tmp_path / "site" / "index.html").is_file()
+
+
+def test_citing_gives_the_suite_and_both_papers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lottery(["cite"], monkeypatch) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("@") == 3
+    assert all(number in shown for number in ("1906.02773", "1906.02768"))
