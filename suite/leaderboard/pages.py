@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from suite.experiment.task import Metric, digest
 from suite.leaderboard.board import AnyEntry
+from suite.leaderboard.claims import ClaimStanding, weigh
 from suite.leaderboard.schema import Claim, Measured, Reported, ReportedPoint
-from suite.leaderboard.standing import ClaimStanding, Group, Rank, Standing, groups, same_density, weigh
+from suite.leaderboard.standing import Group, Rank, Standing, groups, same_density
 from suite.results.curve import Point
 from suite.results.theme import OTHERS, style
 

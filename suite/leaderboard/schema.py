@@ -167,7 +167,10 @@ class Reported(Frozen):
 
 
 class Claim(Frozen):
-    """A finding in words, and the comparison that tests it here: winning against `against` on measured `tasks`."""
+    """A finding in words, and the comparison that tests it here: winning against `against` on measured `tasks`.
+
+    It speaks of magnitude pruning with late rewinding by `schedule`, at densities from `densest` to `sparsest`.
+    """
 
     schema_version: Literal[1]
     kind: Literal["claim"]
@@ -178,6 +181,15 @@ class Claim(Frozen):
     tasks: tuple[TaskId, ...]
     against: Literal["dense", "reinit", "random", "shuffled_layerwise", "shuffled_mask"]
     holds_if: Annotated[tuple[Literal["wins", "ties", "loses"], ...], Field(min_length=1)]
+    schedule: Literal["iterative", "one-shot"] = "iterative"
+    densest: Density = 1.0
+    sparsest: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _speaks_of_a_density(self) -> "Claim":
+        if self.sparsest > self.densest:
+            raise ValueError(f"sparsest = {self.sparsest} is denser than densest = {self.densest}: exchange them")
+        return self
 
 
 Entry = Annotated[Measured | Reported | Claim, Field(discriminator="kind")]

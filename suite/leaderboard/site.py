@@ -12,8 +12,9 @@ from suite.experiment.task import UsageError
 from suite.files import replace_file
 from suite.leaderboard import pages
 from suite.leaderboard.board import AnyEntry, Board
+from suite.leaderboard.claims import weigh
 from suite.leaderboard.schema import Claim, Measured
-from suite.leaderboard.standing import Standing, standing, weigh
+from suite.leaderboard.standing import Standing, standing
 from suite.results import words
 from suite.results.theme import css_colours
 

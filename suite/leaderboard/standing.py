@@ -1,4 +1,4 @@
-"""Where entries stand: curves and verdicts of one, ranks among those of one task, what they say of a claim.
+"""Where entries stand: curves and verdicts of one, ranks among those of one task.
 
 Pure functions of entries. Verdicts, areas and the critical density are `suite.results.judge`'s, so that a leaderboard
 says of a run what the run's own report says.
@@ -8,22 +8,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 from suite.experiment.task import Metric, TaskSpec
 from suite.leaderboard.board import BadEntry
-from suite.leaderboard.schema import Claim, Measured, TaskRef
+from suite.leaderboard.schema import Measured, TaskRef
 from suite.leaderboard.schema import Point as EntryPoint
 from suite.results.curve import Point, TaskCurves
 from suite.results.judge import Area, Judgement, judge
-from suite.results.stats import Outcome, estimate, tie_groups
+from suite.results.stats import estimate, tie_groups
 
 RANKED: Final = "winning"
 """The arm whose values are ranked."""
 ROUNDING: Final = 0.005
 """Densities within half a percent of one another are one density: exact counts round differently per tensor."""
-
-Conclusion = Literal["holds", "does not hold", "mixed", "undecided", "not measured"]
 
 
 @dataclass(frozen=True)
@@ -88,37 +86,6 @@ class Group:
     area_ranks: Mapping[str, Rank]
 
 
-@dataclass(frozen=True)
-class ClaimRow:
-    """One entry's part in a claim: at how many densities the winning ticket wins, ties, loses, or nothing is shown.
-
-    `counted` is False for entries that are not of iterative magnitude pruning, the method the papers speak of.
-    """
-
-    standing: Standing
-    counts: Mapping[Outcome, int]
-    conclusion: Conclusion
-    counted: bool
-
-
-@dataclass(frozen=True)
-class ClaimTask:
-    """A claim on one task: entries that bear on it, and the conclusion from all counted ones."""
-
-    task: str
-    rows: tuple[ClaimRow, ...]
-    conclusion: Conclusion
-
-
-@dataclass(frozen=True)
-class ClaimStanding:
-    """A claim, task by task and in all."""
-
-    claim: Claim
-    tasks: tuple[ClaimTask, ...]
-    conclusion: Conclusion
-
-
 def standing(entry: Measured) -> Standing:
     """Judge an entry by its own values. Raises BadEntry when a curve lacks level 0 or a replicate has no place."""
     return Standing(entry, judge(curves(entry)))
@@ -174,30 +141,6 @@ def groups(standings: Iterable[Standing]) -> tuple[Group, ...]:
     order = sorted(found, key=lambda key: (scales.index(key[0].scale), key[0].hash))
     order.sort(key=lambda key: [int(part) for part in key[0].version.split("+")[0].split(".")], reverse=True)
     return tuple(_group(task, metric, found[task, metric]) for task, metric in sorted(order, key=lambda k: k[0].id))
-
-
-def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
-    """What the measured entries of a claim's tasks say of it; only iterative magnitude pruning is counted."""
-    judged = tuple(standings)
-    tasks: list[ClaimTask] = []
-    for task in claim.tasks:
-        rows = tuple(_claim_row(claim, s) for s in judged if s.entry.task.id == task and _bears_on(claim, s))
-        tasks.append(ClaimTask(task, rows, conclude(_total(rows), claim.holds_if)))
-    return ClaimStanding(claim, tuple(tasks), conclude(_total(r for t in tasks for r in t.rows), claim.holds_if))
-
-
-def conclude(counts: Mapping[Outcome, int], holds_if: Sequence[Outcome]) -> Conclusion:
-    """`mixed`: densities speak for and against. `undecided`: more densities are undecided than decided."""
-    decided = {outcome: n for outcome, n in counts.items() if outcome != "undecided" and n}
-    total = sum(decided.values())
-    if not total and not counts.get("undecided", 0):
-        return "not measured"
-    for_ = sum(n for outcome, n in decided.items() if outcome in holds_if)
-    if 0 < for_ < total:
-        return "mixed"
-    if total == 0 or total < counts.get("undecided", 0):
-        return "undecided"
-    return "holds" if for_ else "does not hold"
 
 
 def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
@@ -262,22 +205,3 @@ def _area_sample(s: Standing) -> tuple[float, ...]:
     values = () if s.area is None else s.area.values
     known = tuple(value for value in values if value is not None)
     return known if len(known) == len(values) else ()
-
-
-def _bears_on(claim: Claim, s: Standing) -> bool:
-    return bool(s.judgement.against(claim.against))
-
-
-def _claim_row(claim: Claim, s: Standing) -> ClaimRow:
-    counts = Counter(verdict.verdict for verdict in s.judgement.against(claim.against))
-    settings = s.entry.method.settings
-    papers = settings.criterion == "magnitude" and settings.schedule == "iterative"
-    return ClaimRow(s, counts, conclude(counts, claim.holds_if), papers)
-
-
-def _total(rows: Iterable[ClaimRow]) -> Counter[Outcome]:
-    total: Counter[Outcome] = Counter()
-    for row in rows:
-        if row.counted:
-            total.update(row.counts)
-    return total

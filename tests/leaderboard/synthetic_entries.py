@@ -40,7 +40,10 @@ def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Me
         "author": "A. Tester",
         "task": {"id": "vision/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"},
         "metric": METRIC,
-        "method": {"settings": {"name": entry_id}, "description": "Iterative magnitude pruning.", "link": None},
+        "method": {
+            "settings": {"name": entry_id, "rewind_step": 10}, "description": "Iterative magnitude pruning.",
+            "link": None,
+        },
         "protocol": {
             "arms": arms, "levels": levels, "at": None, "replicates": replicates, "exec": "single", "device": "cpu",
         },

@@ -174,7 +174,7 @@ def test_claims_have_a_verdict_from_measured_entries(pages: dict[str, Page]) -> 
     claim = pages["entries/vision/paper-says.html"]
     imp = claim.row("vision/toy", "imp on toys")
     assert imp[4:] == ["8", "0", "0", "0", "holds"]
-    assert claim.row("vision/toy", "snip on toys")[-1].endswith("not counted")
+    assert claim.row("vision/toy", "snip on toys")[-1].endswith("not counted: other method")
     assert claim.row("vision/toy", "all counted entries")[-1] == "holds"
     assert "not measured" in pages["entries/vision/never-measured.html"].text
 

@@ -1,16 +1,15 @@
-"""Where entries stand: verdicts, ranks, tie groups, claims."""
+"""Where entries stand: verdicts, ranks, tie groups."""
 
-import random
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_entries import METRIC, claim, fading, measured
+from synthetic_entries import METRIC, fading, measured
 
 from suite.leaderboard.board import BadEntry
-from suite.leaderboard.standing import Rank, conclude, densities, groups, rank, same_density, standing, weigh
-from suite.results.stats import Outcome, tie_groups
+from suite.leaderboard.standing import Rank, densities, groups, rank, same_density, standing
+from suite.results.stats import tie_groups
 
 
 def worse(by: float) -> Callable[[str, int, int], float]:
@@ -139,38 +138,3 @@ def test_a_curve_that_does_not_fit_its_protocol_is_refused(points: Callable, say
     curves = entry.curves | {"winning": points(entry.curves["winning"])}
     with pytest.raises(BadEntry, match=says):
         standing(entry.model_copy(update={"curves": curves}))
-
-
-@pytest.mark.parametrize(
-    ("counts", "conclusion"),
-    [
-        ({}, "not measured"),
-        ({"wins": 4}, "holds"),
-        ({"wins": 2, "undecided": 2}, "holds"),
-        ({"wins": 1, "undecided": 2}, "undecided"),
-        ({"undecided": 3}, "undecided"),
-        ({"wins": 3, "loses": 1}, "mixed"),
-        ({"ties": 3, "loses": 1}, "does not hold"),
-        ({"loses": 1, "undecided": 3}, "undecided"),
-    ],
-)
-def test_conclusions(counts: dict[Outcome, int], conclusion: str) -> None:
-    assert conclude(counts, ("wins",)) == conclusion
-
-
-def test_a_claim_is_weighed_by_winning_against_its_arm() -> None:
-    judged = [standing(measured())]
-    assert weigh(claim(), judged).conclusion == "holds"
-    assert weigh(claim(holds_if=["ties", "loses"]), judged).conclusion == "does not hold"
-    found = weigh(claim(against="shuffled_mask"), judged)
-    assert (found.conclusion, found.tasks[0].rows) == ("not measured", ())
-    assert weigh(claim(against="dense", holds_if=["ties", "wins"]), judged).tasks[0].rows[0].counts["ties"] >= 1
-
-
-def test_a_claim_counts_only_the_papers_method_and_says_so() -> None:
-    level_with_random = random.Random(0)
-    other = measured(lambda *_: 0.9 + level_with_random.gauss(0, 1e-4), "snip", method=one_shot("snip"))
-    found = weigh(claim(tasks=["vision/toy", "vision/unseen"]), map(standing, (measured(), other)))
-    assert found.conclusion == "holds"
-    assert [(row.standing.entry.id, row.counted) for row in found.tasks[0].rows] == [("imp", True), ("snip", False)]
-    assert [task.conclusion for task in found.tasks] == ["holds", "not measured"]
