@@ -25,12 +25,14 @@ Points = Mapping[int, Point]
 class Against:
     """The run against an entry: a verdict per common density, a positive difference speaks for the run.
 
-    `paired` differences are taken replicate by replicate, the random streams being the same; others are Welch's.
+    `paired` differences are taken replicate by replicate, the random streams being the same; others, of a run and an
+    entry with other `replicates` (the run's, the entry's), are Welch's.
     """
 
     entry: str
     title: str
     paired: bool
+    replicates: tuple[tuple[int, ...], tuple[int, ...]]
     verdicts: tuple[Verdict, ...]
 
 
@@ -199,7 +201,8 @@ def _known(point: Point) -> list[float]:
 
 def _against(view: TaskView, entry: Measured) -> Against:
     mine, theirs = _points(view), _points(entry)
-    in_pairs = view.replicates == tuple(range(entry.protocol.replicates))
+    replicates = view.replicates, tuple(range(entry.protocol.replicates))
+    in_pairs = replicates[0] == replicates[1]
     shared = _shared(mine, theirs)
     differences = {level: _difference(mine[level], theirs[level], view.spec, in_pairs) for level in shared}
     broken = {level: _broken(mine[level], theirs[level]) for level in shared}
@@ -210,7 +213,7 @@ def _against(view: TaskView, entry: Measured) -> Against:
         _verdict(entry.id, mine[level], differences[level], view.spec.metric.margin, broken[level], adjusted)
         for level in shared
     )
-    return Against(entry.id, entry.title, in_pairs, verdicts)
+    return Against(entry.id, entry.title, in_pairs, replicates, verdicts)
 
 
 def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> Difference:

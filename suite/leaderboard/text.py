@@ -84,7 +84,11 @@ def _of_task(run: str, task: TaskComparison) -> list[_Sheet]:
 
 
 def _how(against: Against) -> str:
-    return "paired by replicate" if against.paired else "unpaired (Welch)"
+    if against.paired:
+        return "paired by replicate"
+    mine, theirs = (f"{r[0]} to {r[-1]}" for r in against.replicates)
+    few = "fewer replicates, " if len(against.replicates[0]) < len(against.replicates[1]) else ""
+    return f"{few}unpaired (Welch): {mine} of the run, {theirs} of the entry"
 
 
 def _detail(name: str, against: Against) -> _Sheet:

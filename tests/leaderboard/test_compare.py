@@ -86,11 +86,14 @@ def test_other_replicates_are_compared_unpaired(board: Board) -> None:
     mine = [papers("winning", 2, r) for r in range(3)]
     expected = welch(mine, [shifted(0.05)("winning", 2, r) for r in range(5)])
     assert (against.verdicts[1].difference, against.verdicts[1].ci95) == (expected.value, expected.interval)
+    said = as_markdown(compare(run_of(view(papers)), board))
+    assert "fewer replicates, unpaired (Welch): 0 to 2 of the run, 0 to 4 of the entry" in said
 
 
 def test_replicates_that_begin_elsewhere_are_no_pairs(board: Board) -> None:
-    run = run_of(view(papers, replicates=(10, 11, 12)))
-    assert only(compare(run, board_of(board, rival()))).against[0].paired is False
+    comparison = compare(run_of(view(papers, replicates=(10, 11, 12))), board_of(board, rival()))
+    assert only(comparison).against[0].paired is False
+    assert "| unpaired (Welch): 10 to 12 of the run, 0 to 2 of the entry |" in as_markdown(comparison)
 
 
 def test_a_run_that_loses_is_worse_than_the_named_entry_only(board: Board) -> None:
