@@ -142,6 +142,7 @@ def test_listing_tasks_imports_no_torch() -> None:
     [
         (("run", "vision/mnist5k-lenet"), 2, "unknown task 'vision/mnist5k-lenet'; nearest: vision/mnist5k-lenet300"),
         (("run", TASK, "--levels", "-1"), 2, "--levels -1: input should be greater than or equal to 0"),
+        (("run", TASK, "--levels", "100000"), 2, "--levels 100000: input should be less than or equal to 200"),
         (("run", TASK, "--replicates", "0"), 2, "--replicates 0"),
         (("run", TASK, "--set", "rate=1.5"), 2, "rate = 1.5: Input should be less than or equal to 1"),
         (("run", TASK, "--set", "rewind_stp=5"), 2, "unknown --set key 'rewind_stp'; nearest: rewind_step"),

@@ -160,7 +160,7 @@ class RunOptions(Frozen):
     """
 
     arms: tuple[str, ...] = ("winning", "reinit", "random")
-    levels: Annotated[int, Field(ge=0)] = 5
+    levels: Annotated[int, Field(ge=0, le=200)] = 5
     at: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     replicates: Annotated[int, Field(ge=1)] = 2
     first_replicate: Annotated[int, Field(ge=0)] = 0
