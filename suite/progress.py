@@ -46,7 +46,8 @@ class Lines:
         self._say(f"[{self._done}/{self._total}, {_clock(left)} left] {cell.name}: {what}")
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")  # at once: Ctrl-C finds no half line
+        sys.stderr.flush()
 
 
 class Bars:

@@ -37,8 +37,11 @@ def choose(
     registry = Registry(plugins)
     chosen = []
     for file, at in registry.expand(names, scale):
-        changed = {**(method_changes(method) if method else {}), **_parsed(changes, file.keys(at))}
+        asked = _parsed(changes, file.keys(at))
+        changed = {**(method_changes(method) if method else {}), **asked}
         task = file.at(at, changed)
+        if "name" not in asked and asked.keys() & Method.model_fields.keys():
+            task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
         chosen.append(replace(task, options=_changed(task.options, options)))
     return chosen
 

@@ -1,8 +1,9 @@
 """What a finished cell says: the result JSON, one file per training run."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from suite.experiment.task import Frozen
 
@@ -31,19 +32,31 @@ class Spent(Frozen):
     peak_memory: Annotated[int, Field(ge=0)]
 
 
+def _is_a_date(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Word = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""Printed as it is: no control character, so that nobody's file moves a reader's cursor."""
+
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([+-]\d\d:\d\d|Z)$"), AfterValidator(_is_a_date)]
+Facts = Annotated[dict[Word, Word], Field(max_length=200)]
+
+
 class Provenance(Frozen):
     """Where the numbers come from."""
 
-    suite_version: str
-    git_revision: str | None
+    suite_version: Word
+    git_revision: Word | None
     dirty: bool | None
-    versions: dict[str, str]
-    hardware: dict[str, str | int]
-    data_fingerprint: str
-    date: str
-    device: str
-    execution: str
-    threads: int
+    versions: Facts
+    hardware: Annotated[dict[Word, Word | int], Field(max_length=50)]
+    data_fingerprint: Word
+    date: Date
+    device: Word
+    execution: Word
+    threads: Annotated[int, Field(ge=1)]
 
 
 class CellResult(Frozen):

@@ -83,8 +83,9 @@ class TaskSpec(Frozen):
     training: Training
     metric: Metric
 
-    # Part of no identity: where the code is, what it can do, what it costs, how it is described; and which tensors the
-    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not).
+    # Part of no identity: where the code is, what it can do, what it costs, how it is described; which tensors the
+    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not); and where scores can
+    # lie, by which entries are checked (None: where the metric's name says).
     learner: str
     cohort: str | None = None
     references: str | None = None
@@ -93,6 +94,7 @@ class TaskSpec(Frozen):
     title: str
     about: str = ""
     measured_on: str = "the test set"
+    score_range: tuple[float, float] | None = None
     output_layer: tuple[str, ...] = ()
 
     @property
@@ -107,7 +109,7 @@ class TaskSpec(Frozen):
             self.model_dump(
                 mode="json",
                 exclude={"learner", "cohort", "references", "probes", "cost", "title", "about"}
-                | {"measured_on", "output_layer"},
+                | {"measured_on", "output_layer", "score_range"},
             )
         )
 

@@ -11,6 +11,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Never
@@ -154,10 +155,11 @@ class Board:
         return Index(schema_version=1, domain=domain, entries=tuple(map(_row, self.entries(domain))))
 
     def write_indexes(self) -> None:
-        """Write `<domain>.json` of every domain, and `schema.json`."""
-        for domain in self.domains():
-            replace_file(self.root / f"{domain}.json", text_of(self.index(domain)).encode())
-        replace_file(self.root / "schema.json", f"{json.dumps(json_schema(), indent=1)}\n".encode())
+        """Write `<domain>.json` of every domain, and `schema.json`; raises BadEntry before anything is written."""
+        texts = {domain: text_of(self.index(domain)) for domain in self.domains()}
+        texts["schema"] = f"{json.dumps(json_schema(), indent=1)}\n"
+        for name, text in texts.items():
+            replace_file(self.root / f"{name}.json", text.encode())
 
     def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
         """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
@@ -178,9 +180,9 @@ class Board:
     def _place(self, path: Path, entry: Measured, tickets: Mapping[str, bytes]) -> None:
         folder = self.tickets(entry)
         for parent in (path.parent, folder.parent):
-            parent.mkdir(parents=True, exist_ok=True)
             if not parent.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
+            parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{entry.id}."))
         try:
             staged.chmod(0o755)
@@ -218,10 +220,10 @@ class Board:
 
 def _row(entry: AnyEntry) -> IndexRow:
     if isinstance(entry, Measured):
-        made = entry.provenance.date[:10]
+        made = datetime.fromisoformat(entry.provenance.date).date()
         return IndexRow(
             id=entry.id, kind=entry.kind, title=entry.title, tasks=(entry.task.id,), version=entry.task.version,
-            scale=entry.task.scale, method=entry.method.settings.name, date=made,  # type: ignore[arg-type]
+            scale=entry.task.scale, method=entry.method.settings.name, date=made,
         )  # fmt: skip
     tasks = (entry.task,) if isinstance(entry, Reported) else entry.tasks
     title = entry.title if isinstance(entry, Reported) else entry.statement

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from suite.leaderboard.schema import Claim
 from suite.leaderboard.standing import Standing, groups, same_density
 from suite.results.judge import Verdict
 from suite.results.stats import Outcome
+
+METHODS: Final = {"iterative": "imp", "one-shot": "one-shot"}
+"""The suite's name of the papers' method: magnitude pruning with late rewinding."""
 
 Conclusion = Literal["holds", "does not hold", "mixed", "undecided", "not measured"]
 
@@ -47,8 +50,8 @@ class ClaimStanding:
 def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
     """What the measured entries of a claim's tasks say of it.
 
-    Counted are entries of the claim's own method (magnitude pruning with late rewinding, iterative or one-shot), those
-    of each task's newest version at the largest scale, at the densities that the claim speaks of.
+    Counted are entries of the claim's own method (the task's `imp` or `one-shot`; `validate` sees to it that no other
+    is named so), those of each task's newest version at the largest scale, at the densities that the claim speaks of.
     """
     judged = tuple(standings)
     tasks = tuple(_on_task(claim, task, [s for s in judged if s.entry.task.id == task]) for task in claim.tasks)
@@ -94,8 +97,7 @@ def _speaks_of(claim: Claim, density: float) -> bool:
 
 
 def _of_its_method(claim: Claim, s: Standing) -> bool:
-    method = s.entry.method.settings
-    return method.criterion == "magnitude" and method.schedule == claim.schedule and method.rewind_step > 0
+    return s.entry.method.settings.name == METHODS[claim.schedule]
 
 
 def _total(rows: Iterable[ClaimRow]) -> Counter[Outcome]:

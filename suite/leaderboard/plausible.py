@@ -29,9 +29,9 @@ FASTEST_GPU = 1e17
 """FLOP/s that no accelerator reaches: those of 2026 give about 1e16 in 8 bits."""
 
 
-def values(entry: Measured) -> Iterator[str]:
-    """Values outside the metric's range."""
-    low, high = _range(entry.metric)
+def values(entry: Measured, within: tuple[float, float] | None = None) -> Iterator[str]:
+    """Values outside a range, by default the metric's."""
+    low, high = within or _range(entry.metric)
     for arm, points in entry.curves.items():
         for point in points:
             for replicate, value in enumerate(point.values):

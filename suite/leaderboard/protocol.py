@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from suite.experiment.plan import DENSE, Cell, Plan
-from suite.experiment.registry import Registry, Task
-from suite.experiment.task import Method, UsageError
+from suite.experiment.registry import Registry, Task, code_of
+from suite.experiment.runner import make_plan
+from suite.experiment.task import Method, RunOptions, UsageError
 from suite.leaderboard.schema import Measured, TaskRef
+from suite.tickets.arms import ARMS
+from suite.tickets.scores import CRITERIA
 from suite.tickets.select import survivors
 
 Place = tuple[str, int, int]
@@ -23,6 +27,23 @@ def registered(registry: Registry, ref: TaskRef) -> Task:
             f"{task.spec.version} with {task.spec.hash[:12]} (numbers changed by --set, or another version)"
         )
     return task
+
+
+def plan(entry: Measured, task: Task, replicates: int) -> Plan:
+    """The plan that an entry was run by, of its first `replicates`; by a criterion not known here nothing is pruned."""
+    settings = entry.method.settings
+    known = settings if settings.criterion in CRITERIA else settings.model_copy(update={"criterion": "magnitude"})
+    options = RunOptions(**entry.protocol.model_dump() | {"replicates": replicates})
+    made = make_plan(Task(task.spec, known, options, task.code))
+    if known is settings:
+        return made
+    return Plan(made.task, tuple(replace(cell, method=settings, prunes=()) for cell in made))
+
+
+def code(task: Task) -> str:
+    """Digests of third parties' code in a run: its task's, its criterion's, its arms'; empty for the suite's own."""
+    functions = (CRITERIA[task.method.criterion].score, *(ARMS[arm].change for arm in task.options.arms))
+    return " ".join(dict.fromkeys(found for found in (task.code, *map(code_of, functions)) if found))
 
 
 def levels(plan: Plan) -> dict[str, tuple[int, ...]]:

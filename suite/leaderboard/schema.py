@@ -7,7 +7,7 @@ every number a range, and a name is never a path.
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
 from suite.experiment.result import Provenance
 from suite.experiment.task import Frozen, Method, Metric, Scale
@@ -15,16 +15,28 @@ from suite.experiment.task import Frozen, Method, Metric, Scale
 SCHEMA_VERSION = 1
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-"""An entry's id and its file's name; a domain's name."""
+"""An entry's id and its file's name."""
 
 Arm = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=80)]
 """An arm; its curve begins with the dense network at level 0."""
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\n\r]*$")]
-Text = Annotated[str, Field(max_length=2000)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Link = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-TaskId = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+
+
+def _in_a_domain(name: str) -> str:
+    domain = name.split("/", maxsplit=1)[0]
+    if domain in ("schema", "masks", "runs"):  # what else a board's folder has
+        raise ValueError(f"{domain!r} is no name for a domain")
+    return name
+
+
+Domain = Annotated[Name, AfterValidator(_in_a_domain)]
+TaskId = Annotated[
+    str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_in_a_domain)
+]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Amount = Annotated[float, Field(ge=0)]
 Score = Annotated[float, Field(ge=-1e30, le=1e30)]
@@ -66,7 +78,7 @@ class Protocol(Frozen):
     at: tuple[Annotated[int, Field(ge=1, le=200)], ...] | None
     replicates: Annotated[int, Field(ge=1, le=1000)]
     exec: Literal["single", "cohort"]
-    device: Annotated[str, Field(pattern=r"^[a-z]+(:\d+)?$", max_length=20)]
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")]
 
 
 class Point(Frozen):
@@ -121,7 +133,7 @@ class Measured(Frozen):
     curves: Annotated[dict[Arm, tuple[Point, ...]], Field(min_length=1, max_length=20)]
     cost: Cost
     provenance: Provenance
-    code: Annotated[str, Field(max_length=200)]
+    code: Text
     tickets: Annotated[tuple[TicketRef, ...], Field(max_length=200_000)]
 
     @property
@@ -175,7 +187,7 @@ class Claim(Frozen):
     schema_version: Literal[1]
     kind: Literal["claim"]
     id: Name
-    domain: Name
+    domain: Domain
     statement: Line
     source: Source
     tasks: tuple[TaskId, ...]
@@ -213,7 +225,7 @@ class Index(Frozen):
     """`<domain>.json`, generated from the entries' files."""
 
     schema_version: Literal[1]
-    domain: Name
+    domain: Domain
     entries: tuple[IndexRow, ...]
 
 

@@ -176,7 +176,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         "curves": _curves(run),
         "cost": _cost(run),
         "provenance": _provenance(run),
-        "code": task.code,
+        "code": protocol.code(task),
         "tickets": tuple(refs.values()),
     }
     try:

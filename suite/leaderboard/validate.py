@@ -9,8 +9,7 @@ from pathlib import Path
 import suite
 from suite.experiment.plan import LADDER, Plan
 from suite.experiment.registry import Registry, Task, load_extensions, method_changes, methods
-from suite.experiment.runner import make_plan
-from suite.experiment.task import RunOptions, UsageError
+from suite.experiment.task import UsageError
 from suite.leaderboard import plausible, protocol
 from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
 from suite.leaderboard.masks import tickets
@@ -84,7 +83,7 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
     yield from _all("seeds", plausible.reused(entry), True)
     yield from _all("level 0", _unlike(entry), True)
     yield from _all("provenance", _unfounded(entry), True)
-    yield from _all("method", _unusual(entry), False)
+    yield from _all("method", _unknown(entry), False)
     if not wrong:
         yield from _all("values", plausible.remarkable(entry), False)
     yield from _all("provenance", _unclean(entry), False)
@@ -94,32 +93,25 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
         yield Finding("task", str(error)), True
         return
     yield from _all("task", _other_task(entry, task), True)
-    if entry.code != task.code:
-        yield Finding("task", f"was run with other code of its plugin ({entry.code or 'none'})"), False
+    yield from _all("values", plausible.values(entry, task.spec.score_range) if task.spec.score_range else (), True)
+    yield from _all("method", _misnamed(entry, registry), True)
     try:
-        unplanned = list(_unplanned(entry, _plan(entry, task, 1)))
+        unplanned = list(_unplanned(entry, protocol.plan(entry, task, 1)))
         yield from _all("protocol", unplanned, True)
         if unplanned or wrong:
             return  # only now is the plan no longer than the file
-        plan = _plan(entry, task, entry.protocol.replicates)
+        plan = protocol.plan(entry, task, entry.protocol.replicates)
     except UsageError as error:
         yield Finding("protocol", str(error)), True
         return
+    if entry.code != protocol.code(plan.task):
+        yield Finding("task", f"was run with other code of its plugin ({entry.code or 'none'})"), False
     yield from _all("cost", plausible.cost(entry, plan), True)
     yield from _all("tickets", tickets(entry, plan, board), True)
 
 
 def _all(check: str, lines: Iterable[str], refused: bool) -> Iterator[tuple[Finding, bool]]:
     return ((Finding(check, line), refused) for line in lines)
-
-
-def _plan(entry: Measured, task: Task, replicates: int) -> Plan:
-    """The plan again; a criterion that is not known here plans as any other does."""
-    settings = entry.method.settings
-    if settings.criterion not in CRITERIA:
-        settings = settings.model_copy(update={"criterion": "magnitude"})
-    options = RunOptions(**entry.protocol.model_dump() | {"replicates": replicates})
-    return make_plan(Task(task.spec, settings, options, task.code))
 
 
 def _other_task(entry: Measured, task: Task) -> Iterator[str]:
@@ -157,13 +149,15 @@ def _unlike(entry: Measured) -> Iterator[str]:
 
 def _unfounded(entry: Measured) -> Iterator[str]:
     source, run = entry.provenance, entry.protocol
-    try:
-        made = datetime.fromisoformat(source.date)
-        made = made if made.tzinfo else made.replace(tzinfo=UTC)
-        if made > datetime.now(UTC) + timedelta(days=1):
-            yield f"its date {source.date} is still to come"
-    except ValueError:
-        yield f"its date {source.date!r} is no date: 2026-11-24T04:00:00+00:00 is one"
+    if datetime.fromisoformat(source.date) > datetime.now(UTC) + timedelta(days=1):
+        yield f"its date {source.date} is still to come"
+    for what, facts, needed in (
+        ("versions", source.versions, ("python", "torch")),
+        ("hardware", source.hardware, ("cpu", "machine", "system")),
+    ):
+        missing = [name for name in needed if not facts.get(name)]
+        if missing:
+            yield f"its {what} do not say {', '.join(missing)}: the same bits are owed only where these are the same"
     if source.execution != run.exec or source.device.split(":")[0] != run.device.split(":")[0]:
         yield f"was run as {source.execution} on {source.device}, its protocol says {run.exec} on {run.device}"
 
@@ -176,11 +170,19 @@ def _unclean(entry: Measured) -> Iterator[str]:
         yield f"was run with suite {source.suite_version}, this is {suite.__version__}"
 
 
-def _unusual(entry: Measured) -> Iterator[str]:
+def _unknown(entry: Measured) -> Iterator[str]:
+    criterion = entry.method.settings.criterion
+    if criterion not in CRITERIA:
+        yield f"criterion {criterion!r} is not known here: masks can be checked, not made again"
+
+
+def _misnamed(entry: Measured, registry: Registry) -> Iterator[str]:
+    """A method of the suite's own name that is not what the suite runs by that name on the task."""
     settings = entry.method.settings
-    if settings.criterion not in CRITERIA:
-        yield f"criterion {settings.criterion!r} is not known here: masks can be checked, not made again"
-    if settings.name in methods():
-        for field, value in method_changes(settings.name).items():
-            if getattr(settings, field) != value:
-                yield f"is named {settings.name}, whose {field} is {value}, and has {getattr(settings, field)}"
+    if settings.name not in methods():
+        return
+    own = registry.find(entry.task.id).at(entry.task.scale, method_changes(settings.name)).method
+    for field, value in own.model_dump(mode="json").items():
+        found = getattr(settings, field)
+        if found != value:
+            yield f"is named {settings.name}, whose {field} is {value} on this task, and has {found}: rename it"

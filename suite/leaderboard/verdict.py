@@ -3,18 +3,25 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
+from statistics import variance
 from typing import Any, Literal
 
 from scipy.special import stdtrit
 
 from suite.leaderboard.validate import Finding
-from suite.results.stats import estimate
 
 Verdict = Literal["exact", "within", "differs"]
 
 LEAST_SHARED = 0.9
 """Of the survivors of a mask that is made again on another type of machine, the fraction that must be the same."""
+
+NEIGHBOURS = 2
+"""So many densities to either side of a cell's own lend it their spread: few replicates have little of their own."""
+
+FLATTERY = 2.33 / 1.96
+"""Of the tolerance, divided by the root of the number of cells: honest claims are so far above in 1 of 100 tries."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class MaskCheck:
 class CellCheck:
     """One cell: the score that the entry claims and the one found (None: diverged), and the masks pruned from it.
 
-    `same_weights`: the trained weights have the digest claimed. `problem`: why the cell could not be trained.
+    `same_weights`: the trained weights have the digest claimed. `problem`: why the cell could not be trained. `sign` is
+    -1 for a metric where lower is better.
     """
 
     arm: str
@@ -52,6 +60,7 @@ class CellCheck:
     same_weights: bool
     masks: tuple[MaskCheck, ...] = ()
     problem: str = ""
+    sign: int = 1
 
     @property
     def name(self) -> str:
@@ -68,6 +77,13 @@ class CellCheck:
         if self.claimed is None or self.found is None:
             return "within" if self.claimed is self.found else "differs"
         return "within" if abs(self.claimed - self.found) <= self.tolerance else "differs"
+
+    @property
+    def flattery(self) -> float | None:
+        """How much better the claim is than what was found, in tolerances; None where there is no such number."""
+        if self.claimed is None or self.found is None or self.tolerance == 0:
+            return None
+        return self.sign * (self.claimed - self.found) / self.tolerance
 
     def holds(self, bit_for_bit: bool) -> bool:
         """Whether score and masks are as claimed."""
@@ -94,8 +110,15 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether the entry is valid and every claim that was tried holds."""
-        return not self.problems and bool(self.cells) and all(cell.holds(self.bit_for_bit) for cell in self.cells)
+        """Whether the entry is valid and every claim that was tried holds, by itself and all taken together."""
+        each = bool(self.cells) and all(cell.holds(self.bit_for_bit) for cell in self.cells)
+        return not self.problems and each and not self.flatters
+
+    @property
+    def flatters(self) -> bool:
+        """Whether the claims, each close enough, are better than what was found by more than chance gives."""
+        known = [cell.flattery for cell in self.cells if cell.flattery is not None]
+        return not self.bit_for_bit and bool(known) and fsum(known) / len(known) > FLATTERY / math.sqrt(len(known))
 
     def as_json(self) -> dict[str, Any]:
         """What `lottery verify --json` prints."""
@@ -107,6 +130,7 @@ class Verification:
             "bit_for_bit": self.bit_for_bit,
             "machines": {"claimed": self.machines[0], "here": self.machines[1]},
             "holds": self.holds,
+            "flatters": self.flatters,
             "problems": [{"check": finding.check, "line": finding.line} for finding in self.problems],
             "remarks": [{"check": finding.check, "line": finding.line} for finding in self.remarks],
             "cells": [self._cell_json(cell) for cell in self.cells],
@@ -140,24 +164,31 @@ class Verification:
         mode = (
             f"same machine type ({self.machines[1]}): anything but the same bits is a failure"
             if self.bit_for_bit
-            else f"made on {self.machines[0]}, this is {self.machines[1]}: close is enough"
+            else f"NOT bit for bit: made on {self.machines[0]}, this is {self.machines[1]}: close is enough"
         )
         failed = sum(not cell.holds(self.bit_for_bit) for cell in self.cells)
         judged = "the claims hold" if self.holds else f"{failed} of {len(self.cells)} cells are not as claimed"
+        if self.flatters and not failed:
+            judged = "every claim is close, but all together they are better than what was found, beyond chance"
         return [*lines, mode, f"{self.entry}: {judged} (cells drawn with seed {self.seed})"]
 
 
-def tolerance(values: Sequence[float | None], replicate: int, margin: float) -> float:
+def tolerance(curve: Sequence[Sequence[float | None]], place: int, replicate: int, margin: float) -> float:
     """How far the score of another run of one replicate may be off: 95 % of two runs of this point differ by less.
 
-    Student-t from the spread of the other replicates: with the one in question among them a forged score would excuse
-    itself. Where they have no spread it is the metric's margin.
+    `curve` has the values of every density, `place` is the one in question. Student-t from the spread over replicates,
+    pooled over the density and its `NEIGHBOURS`. The score in question is left out: a forged one would excuse itself.
+    Where there is no spread it is the metric's margin.
     """
-    others = [value for i, value in enumerate(values) if i != replicate and value is not None]
-    known = estimate(others)
-    if known.sd is None or known.interval is None or known.interval[0] == known.interval[1]:
+    squares, df = 0.0, 0
+    for at in range(max(0, place - NEIGHBOURS), min(len(curve), place + NEIGHBOURS + 1)):
+        known = [v for i, v in enumerate(curve[at]) if v is not None and (at, i) != (place, replicate)]
+        if len(known) > 1:
+            squares += variance(known) * (len(known) - 1)
+            df += len(known) - 1
+    if squares == 0:
         return margin
-    return float(stdtrit(known.n - 1, 0.975)) * known.sd * math.sqrt(2)
+    return float(stdtrit(df, 0.975)) * math.sqrt(2 * squares / df)
 
 
 def _cell_line(cell: CellCheck, holds: bool) -> str:

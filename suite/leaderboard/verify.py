@@ -12,11 +12,10 @@ import torch
 from suite.experiment.cell import run_cells
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan
 from suite.experiment.provenance import provenance
-from suite.experiment.registry import Registry, Task, load_extensions
+from suite.experiment.registry import Registry, load_extensions
 from suite.experiment.result import Provenance
-from suite.experiment.runner import make_plan
 from suite.experiment.store import Store
-from suite.experiment.task import RunOptions, UsageError
+from suite.experiment.task import UsageError
 from suite.leaderboard import protocol
 from suite.leaderboard.board import BadEntry, Board
 from suite.leaderboard.protocol import Place
@@ -28,6 +27,9 @@ from suite.tickets.ticket import load
 
 Tell = Callable[[str, int, int], None]
 """Told now and then how far a cell, or a cohort by its first cell, is: (its name, steps taken, steps in all)."""
+
+COMPUTING = ("python", "torch", "numpy", "gymnasium", "stable-baselines3", "tokenizers")
+"""What bits depend on; the data that other packages bring have a fingerprint."""
 
 Tickets = Mapping[tuple[int, int], Path]
 """Ticket files by (level, replicate)."""
@@ -45,9 +47,10 @@ def verify(
 
     A cell is named as `arm:level:replicate`. Rewound weights are replayed from the first dense step; a cell of a cohort
     is trained with its whole cohort. Of a cell that is pruned (the dense one, the winning ones of an iterative method)
-    the masks are made again too. Everything is made in a temporary folder below `work`. An entry that is not valid is
-    not trained: the verification holds the problems. Raises UsageError for a file that is no measured entry, a cell
-    that it has not, or a device that this machine has not, and RunError when a learner cannot be built.
+    the masks are made again too, unless the criterion is not known here; a drawn cell brings the one that its own mask
+    was pruned from. Everything is made in a temporary folder below `work`. An entry that is not valid is not trained:
+    the verification holds the problems. Raises UsageError for a file that is no measured entry, a cell that it has not,
+    or a device that this machine has not, and RunError when a learner cannot be built.
     """
     if count < 1:
         raise UsageError(f"count = {count}: at least one cell is needed")
@@ -74,12 +77,23 @@ def verify(
 
 
 def draw(entry: Measured, count: int, seed: int) -> list[Place]:
-    """Cells of an entry at random: the first of the arm that entries are ranked by, the others of all cells alike."""
+    """Cells of an entry at random: the first of the arm that entries are ranked by, the others of all cells alike.
+
+    With each comes the cell that its mask was pruned from, where a mask that is not the method's own would be seen.
+    """
     there = sorted(protocol.trained(entry))
     chooser = random.Random(seed)
     first = chooser.choice([place for place in there if place[0] == LADDER])
     others = [place for place in there if place != first]
-    return [first, *chooser.sample(others, min(count - 1, len(others)))]
+    drawn = [first, *chooser.sample(others, min(count - 1, len(others)))]
+    return list(dict.fromkeys((*drawn, *(_pruned(entry, place) for place in drawn if place[0] != DENSE))))
+
+
+def _pruned(entry: Measured, place: Place) -> Place:
+    """The cell that the mask of another one was pruned from."""
+    _, level, replicate = place
+    from_dense = level == 1 or entry.method.settings.schedule == "one-shot"
+    return (DENSE, 0, replicate) if from_dense else (LADDER, level - 1, replicate)
 
 
 def _parsed(name: str, entry: Measured) -> Place:
@@ -106,8 +120,7 @@ def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
     except (RuntimeError, AssertionError) as error:
         what = f"{entry.id} was run on {device}, which is not usable here"
         raise UsageError(f"{what}: verify it on a machine that has it") from error
-    options = RunOptions(**entry.protocol.model_dump())
-    return make_plan(Task(task.spec, entry.method.settings, options, task.code))
+    return protocol.plan(entry, task, entry.protocol.replicates)
 
 
 def _train(
@@ -135,17 +148,20 @@ def _train(
 
 
 def _check(cell: Cell, entry: Measured, files: Tickets, store: Store, problem: str) -> CellCheck:
-    point = _point(entry, cell)
+    curve = _curve(entry, cell)
+    (place,) = (i for i, point in enumerate(curve) if point.level == cell.level)
+    point = curve[place]
     result = None if problem else store.cell(cell.key)
     claimed = point.values[cell.replicate]
     return CellCheck(
         *_place(cell),
         claimed=claimed,
         found=None if result is None else result.value,
-        tolerance=tolerance(point.values, cell.replicate, entry.metric.margin),
+        tolerance=tolerance([point.values for point in curve], place, cell.replicate, entry.metric.margin),
         same_weights=result is not None and result.weights_digest == point.weights[cell.replicate],
         masks=() if problem else tuple(_masks(cell, files, store)),
         problem=problem,
+        sign=1 if entry.metric.higher_is_better else -1,
     )
 
 
@@ -176,19 +192,19 @@ def _place(cell: Cell) -> Place:
     return cell.arm, cell.level, cell.replicate
 
 
-def _point(entry: Measured, cell: Cell) -> Point:
-    """What the entry claims of a cell; the dense one begins every curve."""
-    curve = entry.curves[LADDER if cell.arm == DENSE else cell.arm]
-    return next(point for point in curve if point.level == cell.level)
+def _curve(entry: Measured, cell: Cell) -> tuple[Point, ...]:
+    """What the entry claims of a cell's arm; the dense one begins every curve."""
+    return entry.curves[LADDER if cell.arm == DENSE else cell.arm]
 
 
 def _same_machine(claimed: Provenance, here: Provenance) -> bool:
-    """Whether the same bits are owed: same torch, Python and hardware, but for the number of cores.
+    """Whether the same bits are owed: same versions of what computes, same hardware but for the number of cores.
 
     All that provenance says of the hardware counts, since one processor name can stand for several sets of kernels. No
     entry says which GPU it was run on.
     """
-    return here.device == "cpu" and _machine(claimed) == _machine(here) and _hardware(claimed) == _hardware(here)
+    versions = ({name: of.versions.get(name) for name in COMPUTING} for of in (claimed, here))
+    return here.device == "cpu" and next(versions) == next(versions) and _hardware(claimed) == _hardware(here)
 
 
 def _hardware(source: Provenance) -> dict[str, str | int]:

@@ -122,6 +122,26 @@ def test_a_submission_that_fails_on_the_way_leaves_nothing(board: Board, monkeyp
     assert everything(board.root) == before
 
 
+def test_a_bad_file_in_another_domain_stops_a_submission_before_any_index_is_written(board: Board) -> None:
+    board.add(measured(), TICKETS)
+    (board.root / "zoo").mkdir()
+    (board.root / "zoo" / "bad.json").write_text("{")
+    before = {path: path.read_bytes() for path in board.root.glob("*.json")}
+    with pytest.raises(BadEntry, match="no whole JSON"):
+        board.add(measured(entry_id="other"), TICKETS)
+    assert {path: path.read_bytes() for path in board.root.glob("*.json")} == before
+    assert not board.tickets(measured(entry_id="other")).exists()
+
+
+@pytest.mark.parametrize("domain", ["schema", "masks", "runs"])
+def test_what_a_board_names_otherwise_is_no_domain(domain: str) -> None:
+    for entry in (claim(), measured(), reported()):
+        table = entry.model_dump(mode="json")
+        task = {**table["task"], "id": f"{domain}/toy"} if entry.kind == "measured" else f"{domain}/toy"
+        with pytest.raises(ValidationError, match="is no name for a domain"):
+            ENTRY.validate_python(table | ({"domain": domain} if entry.kind == "claim" else {"task": task}))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -220,7 +240,7 @@ def test_a_folder_that_is_a_link_out_of_the_board_is_not_written_through(
     link.symlink_to(outside)
     with pytest.raises(UsageError, match="leads out of the board"):
         board.add(measured(), TICKETS)
-    assert everything(outside) == set()
+    assert list(outside.iterdir()) == []
     assert not (board.root / "vision" / "imp.json").exists()
 
 

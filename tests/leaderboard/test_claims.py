@@ -11,8 +11,8 @@ from suite.leaderboard.standing import standing
 from suite.results.stats import Outcome
 
 
-def method(**settings: object) -> dict[str, object]:
-    return {"settings": {"name": "other", "rewind_step": 10, **settings}, "description": "Another method."}
+def method(name: str) -> dict[str, object]:
+    return {"settings": {"name": name}, "description": "A method."}
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_a_claim_counts_only_its_own_method_and_says_so() -> None:
     level_with_random = random.Random(0)
     entries = [
         measured(),
-        measured(lambda *_: 0.9 + level_with_random.gauss(0, 1e-4), "snip", method=method(criterion="snip")),
-        measured(entry_id="early", method=method(rewind_step=0)),
-        measured(entry_id="at-once", method=method(schedule="one-shot")),
+        measured(lambda *_: 0.9 + level_with_random.gauss(0, 1e-4), "snip", method=method("snip")),
+        measured(entry_id="early", method=method("imp-no-rewind")),
+        measured(entry_id="at-once", method=method("one-shot")),
     ]
     judged = list(map(standing, entries))
     found = weigh(claim(tasks=["vision/toy", "vision/unseen"]), judged)
@@ -64,7 +64,7 @@ def test_only_the_largest_scale_counts() -> None:
         return fading("winning" if arm == "random" else "random" if arm == "winning" else arm, level, replicate)
 
     large = {"id": "vision/toy", "version": "1.0.0", "hash": "cd" * 32, "scale": "lite"}
-    judged = [standing(measured()), standing(measured(never, "large", task=large))]
+    judged = [standing(measured()), standing(measured(never, "large", task=large, method=method("imp")))]
     found = weigh(claim(), judged)
     assert found.conclusion == "does not hold"
     assert {row.standing.entry.id: row.aside for row in found.tasks[0].rows} == {
@@ -78,7 +78,7 @@ def test_a_claim_is_weighed_at_the_densities_it_speaks_of() -> None:
         gain = 0.1 if arm == "winning" and level > 2 else -0.1 if arm == "winning" and level else 0.0
         return 0.8 + gain + random.Random(f"{arm} {level} {replicate}").gauss(0, 1e-3)
 
-    judged = [standing(measured(late_only, "late"))]
+    judged = [standing(measured(late_only, "late", method=method("imp")))]
     assert weigh(claim(), judged).conclusion == "mixed"
     assert weigh(claim(densest=0.8**3), judged).conclusion == "holds"
     assert weigh(claim(sparsest=0.8**2), judged).conclusion == "does not hold"

@@ -14,7 +14,10 @@ import torch
 from synthetic_entries import claim, reported
 from tutorial_run import TUTORIAL
 
-from suite.leaderboard.board import Board, text_of
+from suite.experiment.registry import Registry
+from suite.leaderboard.board import Board, packaged, read, text_of
+from suite.leaderboard.plausible import values
+from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import submit
 from suite.leaderboard.validate import Report, validate
 from suite.tickets.mask import Mask
@@ -199,8 +202,21 @@ def copy_arm(table: Table) -> None:
         (lambda t: t["task"].update(scale="paper"), "task", "has no scale 'paper'"),
         (lambda t: t["metric"].update(margin=0.5), "task", "its metric is"),
         (lambda t: t["provenance"].update(data_fingerprint="other"), "task", "its data have fingerprint other"),
-        (lambda t: t["provenance"].update(date="yesterday"), "provenance", "its date 'yesterday' is no date"),
-        (lambda t: t["provenance"].update(date="2999-01-01"), "provenance", "is still to come"),
+        (lambda t: t["provenance"].update(date="yesterday"), "schema", "provenance.date: String should match"),
+        (lambda t: t["provenance"].update(date="2026-13-01T00:00:00Z"), "schema", "provenance.date"),
+        (lambda t: t["provenance"].update(date="20261124T040000+00:00"), "schema", "provenance.date"),
+        (lambda t: t["provenance"].update(date="2999-01-01T00:00:00Z"), "provenance", "is still to come"),
+        (lambda t: t["provenance"].update(versions={}), "provenance", "versions do not say python, torch"),
+        (lambda t: t["provenance"]["hardware"].pop("cpu"), "provenance", "hardware do not say cpu"),
+        (lambda t: t["provenance"].update(threads=-5), "schema", "provenance.threads"),
+        (lambda t: t["provenance"].update(suite_version="0\x1b[2K\rvalid"), "schema", "provenance.suite_version"),
+        (lambda t: t["protocol"].update(device="quantum"), "schema", "protocol.device"),
+        (
+            lambda t: t["method"]["settings"].update(rewind_step=9),
+            "method",
+            "is named imp, whose rewind_step is 10 on this task, and has 9: rename it",
+        ),
+        (lambda t: t["method"]["settings"].update(name="snip"), "method", "is named snip, whose criterion is snip"),
         (lambda t: t["provenance"].update(execution="cohort"), "provenance", "was run as cohort on cpu"),
         (lambda t: t["protocol"].update(levels=3), "protocol", "winning has levels 0, 1, 2, the plan has 0, 1, 2, 3"),
         (lambda t: t["curves"].pop("random"), "protocol", "random has levels none, the plan has 0, 1, 2"),
@@ -251,6 +267,19 @@ def test_a_forged_entry_is_refused(entry: Path, change: Callable[[Table], object
     assert all(len(line.splitlines()) == 1 for _, line in found)
 
 
+def test_a_return_beyond_what_the_task_can_give_is_refused() -> None:
+    """The packaged CartPole entry, its returns a thousand times as high."""
+    path = packaged() / "rl" / "cartpole-lite-imp.json"
+    entry = read(path)
+    assert isinstance(entry, Measured)
+    points = entry.curves["winning"]
+    high = points[3].model_copy(update={"values": tuple((v or 0) * 1000 for v in points[3].values)})
+    spec = Registry().find("rl/cartpole").at("lite").spec
+    forged = entry.model_copy(update={"curves": {"winning": (*points[:3], high)}})
+    assert list(values(entry, spec.score_range)) == []
+    assert len(list(values(forged, spec.score_range))) == entry.protocol.replicates
+
+
 def test_a_loss_below_zero_is_refused(entry: Path) -> None:
     """The range is the metric's, whatever the task."""
 
@@ -272,7 +301,6 @@ def test_a_loss_below_zero_is_refused(entry: Path) -> None:
         (lambda t: point(t, "random", 2)["values"].__setitem__(0, None), "random level 2: replicate 0 diverged"),
         (lambda t: t["provenance"].update(dirty=True), "was run with uncommitted changes"),
         (lambda t: t["provenance"].update(suite_version="0.0.1"), "was run with suite 0.0.1"),
-        (lambda t: t["method"]["settings"].update(name="snip"), "is named snip, whose criterion is snip"),
         (lambda t: t.update(code="other"), "was run with other code of its plugin (other)"),
     ],
 )
@@ -287,7 +315,7 @@ def test_what_is_only_remarkable_is_said_and_not_refused(
 
 def test_a_strangers_criterion_is_remarked(entry: Path) -> None:
     """Its masks are still checked: the headers name another method."""
-    forge(entry, lambda t: t["method"]["settings"].update(criterion="oracle"))
+    forge(entry, lambda t: t["method"]["settings"].update(criterion="oracle", name="mine"))
     report = check(entry)
     assert "criterion 'oracle' is not known here" in " ".join(remark.line for remark in report.remarks)
     assert {problem.check for problem in report.problems} == {"tickets"}

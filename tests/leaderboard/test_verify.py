@@ -12,7 +12,7 @@ from tutorial_run import TUTORIAL, run_tutorial
 
 import suite.leaderboard.verify as module
 from suite.experiment.plan import DENSE, LADDER
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.task import Method, RunError, UsageError
 from suite.leaderboard.board import BadEntry, Board, text_of
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions
@@ -239,7 +239,9 @@ def test_a_seed_that_was_used_again_is_caught(honest: Submission, board: Board) 
 
 def test_a_ticket_trained_past_its_rewind_step_is_caught(board: Board, tmp_path: Path) -> None:
     """Winning cells rewound to step 40 are submitted as if rewound to step 10."""
-    (late,) = submissions(run_tutorial(tmp_path / "late", changes=("rewind_step=40",)), author="me")
+    (late,) = submissions(
+        run_tutorial(tmp_path / "late", changes=("rewind_step=40",)), author="me", description="Late."
+    )
     tickets, digests = {}, {}
     for ref in late.entry.tickets:  # level by level
         ticket = _parsed(late.tickets[ref.file])
@@ -320,8 +322,62 @@ def test_no_cell_at_all_is_refused(honest: Submission, board: Board) -> None:
 def test_a_draw_has_a_winning_cell_and_comes_again_with_its_seed(honest: Submission) -> None:
     draws = [draw(honest.entry, 3, seed) for seed in range(40)]
     assert draws == [draw(honest.entry, 3, seed) for seed in range(40)]
-    assert all(one[0][0] == LADDER and len(set(one)) == 3 for one in draws)
+    assert all(one[0][0] == LADDER and len(set(one)) == len(one) >= 3 for one in draws)
     assert {arm for one in draws for arm, _, _ in one} == {DENSE, LADDER, "reinit", "random"}
+
+
+@pytest.mark.parametrize("method", ["imp", "one-shot"])
+def test_a_drawn_cell_brings_the_cell_that_its_mask_is_pruned_from(tmp_path: Path, method: str) -> None:
+    (one,) = submissions(run_tutorial(tmp_path / "run", method), author="me")
+    for seed in range(20):
+        drawn = draw(one.entry, 2, seed)
+        for _, level, replicate in [place for place in drawn[:2] if place[1]]:
+            parent = (DENSE, 0, replicate) if method == "one-shot" or level == 1 else (LADDER, level - 1, replicate)
+            assert parent in drawn
+
+
+def test_masks_of_another_method_are_caught_by_any_draw(board: Board, tmp_path: Path) -> None:
+    """Random masks of a one-shot method are sold as those of magnitude at the start: every cell trains as claimed."""
+    changes = ("schedule=one-shot", "score_at=start", "criterion=random", "rewind_step=0", "name=mine")
+    (one,) = submissions(run_tutorial(tmp_path / "run", changes=changes), author="me", description="Mine.")
+    forged_method = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "magnitude"})
+    tickets: dict[str, bytes] = {}
+    digests: list[str] = []
+    for ref in one.entry.tickets:
+        ticket = replace(_parsed(one.tickets[ref.file]), method_hash=forged_method.pruning_hash)
+        digests.append(ticket.digest)
+        tickets[ref.file] = ticket.to_bytes()
+
+    def change(entry: Table) -> None:
+        entry["method"]["settings"] = forged_method.model_dump(mode="json")
+        for ref, digest in zip(entry["tickets"], digests, strict=True):
+            ref["digest"] = digest
+
+    path = put(board, replace(one, tickets=tickets), change)
+    for seed in range(3):
+        found = verify(path, board, plugins=[TUTORIAL], count=1, seed=seed)
+        assert found.problems == ()
+        assert not found.holds
+
+
+def test_a_criterion_that_is_not_known_is_trained_under_its_masks_alone(board: Board, tmp_path: Path) -> None:
+    changes = ("schedule=one-shot", "score_at=start", "criterion=random", "rewind_step=0", "name=mine")
+    (one,) = submissions(run_tutorial(tmp_path / "run", changes=changes), author="me", description="Mine.")
+    settings = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "unheard-of"})
+    tickets, digests = {}, []
+    for ref in one.entry.tickets:
+        ticket = replace(_parsed(one.tickets[ref.file]), method_hash=settings.pruning_hash)
+        digests.append(ticket.digest)
+        tickets[ref.file] = ticket.to_bytes()
+
+    def change(entry: Table) -> None:
+        entry["method"]["settings"] = settings.model_dump(mode="json")
+        for ref, digest in zip(entry["tickets"], digests, strict=True):
+            ref["digest"] = digest
+
+    found = tried(put(board, replace(one, tickets=tickets), change), board, "winning:1:0", "dense:0:0")
+    assert (found.holds, [cell.masks for cell in found.cells]) == (True, [(), ()])
+    assert "masks can be checked, not made again" in found.lines()[0]
 
 
 def test_a_seed_is_drawn_and_said(honest: Submission, board: Board) -> None:
@@ -388,10 +444,32 @@ def test_a_mask_that_shares_nine_tenths_is_enough_elsewhere() -> None:
 
 def test_the_tolerance_comes_from_the_other_replicates() -> None:
     """Student's t of 1 degree of freedom, 12.706, times the SD of .90 and .92, times the root of two."""
-    assert tolerance([0.9, 0.92, 0.99], 2, 0.02) == pytest.approx(12.7062 * 0.0141421 * 1.41421, rel=1e-4)
-    assert tolerance([0.9, 0.9, 0.99], 2, 0.02) == 0.02
-    assert tolerance([0.9, 0.99], 1, 0.02) == 0.02
-    assert tolerance([0.9, None, 0.92, 0.7], 3, 0.02) == tolerance([0.9, 0.92, 0.7], 2, 0.02)
+    assert tolerance([[0.9, 0.92, 0.99]], 0, 2, 0.02) == pytest.approx(12.7062 * 0.0141421 * 1.41421, rel=1e-4)
+    assert tolerance([[0.9, 0.9, 0.99]], 0, 2, 0.02) == 0.02
+    assert tolerance([[0.9, 0.99]], 0, 1, 0.02) == 0.02
+    assert tolerance([[0.9, None, 0.92, 0.7]], 0, 3, 0.02) == tolerance([[0.9, 0.92, 0.7]], 0, 2, 0.02)
+
+
+def test_neighbouring_densities_lend_their_spread() -> None:
+    """Student's t of 3 degrees of freedom, 3.1824, of the pooled SD: two replicates lack their own."""
+    curve = [[0.9, 0.92], [0.8, 0.99], [0.7, 0.72], [0.6, 0.62], [0.1, 0.9]]
+    pooled = 2 * 0.01**2  # the variance of two values .02 apart
+    assert tolerance(curve, 1, 1, 0.02) == pytest.approx(3.18245 * (2 * pooled) ** 0.5, rel=1e-4)
+
+
+def test_claims_that_are_each_close_are_not_all_better_than_what_is_found() -> None:
+    def found(bit_for_bit: bool, *cells: CellCheck) -> Verification:
+        return Verification(Path("e.json"), "vision/e", 1, bit_for_bit, ("a", "b"), cells)
+
+    better = [check(0.9, 0.888), check(0.8, 0.786), check(0.7, 0.684), check(0.7, 0.686), check(0.7, 0.685)]
+    assert all(cell.holds(False) for cell in better)
+    assert found(False, *better).flatters
+    assert not found(False, *better).holds
+    assert "beyond chance" in found(False, *better).lines()[-1]
+    assert "NOT bit for bit" in found(False, *better).lines()[-2]
+    assert found(False, *(replace(cell, sign=-1) for cell in better)).holds
+    assert found(False, better[0], replace(better[1], claimed=0.77)).holds
+    assert not found(True, *better).flatters
 
 
 def test_shared_survivors_are_a_fraction_of_the_larger_mask() -> None:
