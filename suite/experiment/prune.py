@@ -1,6 +1,7 @@
 """Makes the masks that follow from a cell: scores by the method's criterion, then the selection."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 
@@ -41,16 +42,10 @@ def pruned(cell: Cell, learner: Learner, mask: Mask, times: int) -> Mask:
     method, model = cell.method, learner.model
     if times == 1 and method.rounds == 1:
         return prune(scores(cell, learner), mask, method.rate, method.scope, method.floor)
-    targets = {name: _targets(int(tensor.sum()), times, method) for name, tensor in mask.items()}
-    totals = _targets(mask.remaining, times, method)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
-        for turn, total in enumerate(totals):
-            found = scores(cell, learner)
-            if method.scope == "layerwise":
-                mask = keep_each(found, mask, {name: each[turn] for name, each in targets.items()}, method.floor)
-            else:
-                mask = keep_count(found, mask, total, method.floor)
+        for narrow in _rounds(mask, times, method):
+            mask = narrow(scores(cell, learner), mask)
             mask.apply(model)
     finally:
         model.load_state_dict(weights)
@@ -71,8 +66,20 @@ def scores(cell: Cell, learner: Learner) -> Scores:
         return criterion.score(learner.model, probes)
 
 
+def _rounds(mask: Mask, times: int, method: Method) -> list[Callable[[Scores, Mask], Mask]]:
+    """The selection of each round, by counts of every tensor or of all together."""
+    if method.scope == "global":
+        totals = _targets(mask.remaining, times, method)
+        return [partial(keep_count, keep=total, floor=method.floor) for total in totals]
+    each = {name: _targets(int(tensor.sum()), times, method) for name, tensor in mask.items()}
+    counts = [{name: targets[turn] for name, targets in each.items()} for turn in range(method.rounds)]
+    return [partial(keep_each, keep=keep, floor=method.floor) for keep in counts]
+
+
 def _targets(remaining: int, times: int, method: Method) -> list[int]:
     """Survivors after each round, ending at the exact count of `times` prunings."""
+    if remaining == 0:
+        return [0] * method.rounds
     last = remaining
     for _ in range(times):
         last = survivors(last, method.rate)

@@ -18,6 +18,7 @@ from suite.experiment.runner import execute, make_plan
 from suite.experiment.store import Store
 from suite.experiment.task import Diverged, RunError, Span
 from suite.tickets.arms import ARMS
+from suite.tickets.scores import CRITERIA, Criterion
 from suite.tickets.select import survivors
 from tests.experiment import toy
 from tests.experiment.running import Quiet, results, run
@@ -217,6 +218,28 @@ def test_one_shot_criteria_give_masks_of_the_exact_counts(criterion: str, tmp_pa
     assert sum(layer.remaining for layer in found["winning", 2, 0].layers.values()) == survivors(
         survivors(80, 0.4), 0.4
     )
+
+
+@pytest.mark.parametrize(("scope", "levels", "size"), [("global", 5, 16 * 2 + 3 * 16), ("layerwise", 6, 16 * 2)])
+def test_rounds_go_on_when_a_tensor_is_emptied(
+    scope: str, levels: int, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first tensor loses all its weights long before the last level."""
+    scored = {"2.weight": 1.0, "0.weight": 0.0}
+    monkeypatch.setitem(
+        CRITERIA, "magnitude",
+        Criterion("magnitude", lambda m, _: {n: w.abs() + scored.get(n, 0) for n, w in m.named_parameters()}, False),
+    )  # fmt: skip
+    changes = {"rate": 0.7, "rounds": 2, "scope": scope}
+    plan, store, outcome = run(task(changes=changes, levels=levels, replicates=1, arms=("winning",)), tmp_path)
+    assert not outcome.failed
+    remaining = size
+    for _ in range(levels):
+        remaining = survivors(remaining, 0.7)
+    layers = results(plan, store)["winning", levels, 0].layers
+    assert layers["0.weight"].remaining == 0
+    counted = layers.values() if scope == "global" else [layers["0.weight"]]
+    assert sum(layer.remaining for layer in counted) == remaining
 
 
 def test_pruning_leaves_the_dense_run_what_it_was(tmp_path: Path) -> None:
