@@ -36,6 +36,11 @@ class DiskFull(RunError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"the disk of {folder} is full: free some space and run again, finished cells are kept")
+        self._folder = folder
+
+    def __reduce__(self) -> tuple[type["DiskFull"], tuple[Path]]:
+        """Pickled by its folder, since an exception is by default made again of its whole message."""
+        return type(self), (self._folder,)
 
 
 class Store:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,19 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_no_half_file(
     assert sorted(path.name for path in (tmp_path / "cells").iterdir()) == before
 
 
+def test_a_full_disk_is_said_by_a_worker_process_as_by_this_one() -> None:
+    error = DiskFull(Path("run"))
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, DiskFull)
+    assert str(again) == str(error)
+
+
 def test_a_full_disk_ends_the_run_with_its_finished_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write, written = Store._write, []
 
     def limited(self: Store, path: Path, content: bytes) -> None:
         if len(written) == 6:
-            raise DiskFull("the disk is full")
+            raise DiskFull(self.root)
         written.append(path)
         write(self, path, content)
 
