@@ -16,7 +16,7 @@ from suite.experiment.registry import Registry, Task, load_extensions, method_ch
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
 from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
+from suite.experiment.task import RunError, RunOptions, TaskSpec, UsageError
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
 
@@ -95,9 +95,9 @@ def run_tasks(
         _check_learner(plan.cells[0])
     store = Store.create(out)
     with store.lock():
+        requests = _merged(store.requests(), tasks, out, command, plugins)
         for source in origins:
             print(f"{_adopt(plans, source, store)} cells taken from {source.root}", file=sys.stderr)
-        requests = _merged(store.requests(), requests_of(tasks), command, plugins)
         store.put_requests(requests)
         outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
         store.put_requests([_with_references(r, t) for r, t in zip(requests, tasks_of(requests, out), strict=True)])
@@ -143,17 +143,14 @@ def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:
 
 
 def _merged(
-    old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], command: str, plugins: Sequence[Path]
+    old: Sequence[dict[str, Any]], tasks: Sequence[Task], out: Path, command: str, plugins: Sequence[Path]
 ) -> list[dict[str, Any]]:
-    """Requests of the same task and method are replaced by the newer, the others stay."""
-
-    def same(request: Mapping[str, Any]) -> tuple[str, str]:
-        return TaskSpec(**request["spec"]).hash, Method(**request["method"]).hash
-
+    """Requests of the same task and method are replaced by the newer, the others stay; RunError if unreadable."""
     paths = [str(path.resolve()) for path in plugins]
-    stamped = [{**request, "command": command, "plugins": paths} for request in new]
-    kept = [request for request in old if same(request) not in [same(r) for r in new]]
-    return [*kept, *stamped]
+    stamped = [{**request, "command": command, "plugins": paths} for request in requests_of(tasks)]
+    newer = {(task.spec.hash, task.method.hash) for task in tasks}
+    before = zip(old, tasks_of(old, out), strict=True)
+    return [*(request for request, task in before if (task.spec.hash, task.method.hash) not in newer), *stamped]
 
 
 def _with_references(request: dict[str, Any], task: Task) -> dict[str, Any]:

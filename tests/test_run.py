@@ -110,6 +110,16 @@ def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "run").requests()
 
 
+def test_a_run_of_another_version_is_refused_in_one_line_before_anything_is_done(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    path.write_text(path.read_text().replace('"spec": {', '"spec": {"since": 2,', 1))
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=r"run is of another version or corrupted .*: run again with another --out"):
+        run(tmp_path / "run", levels=2)
+    assert path.read_bytes() == before
+
+
 def test_a_value_that_a_learner_refuses_ends_the_run_before_it_leaves_anything(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^tutorial/breast-cancer smoke: training\.optimizer\.name = 'foo'"):
         run(tmp_path / "run", ["training.optimizer.name=foo"])
