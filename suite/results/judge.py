@@ -145,7 +145,7 @@ def _verdict(
 
 
 def _hindrance(curves: TaskCurves, arm: str, level: int) -> str | None:
-    """Why a density gets no verdict: a replicate diverged here, or its ladder did at a level before.
+    """Why a density gets no verdict: a replicate diverged here, or what its ticket is pruned from did.
 
     Leaving the replicate out would compare only those that survived.
     """
@@ -153,10 +153,13 @@ def _hindrance(curves: TaskCurves, arm: str, level: int) -> str | None:
         point = curves.dense if name == "dense" else curves.point(name, level)
         if point is not None and point.diverged:
             return f"replicate {_list(point.diverged)} of {name} diverged"
-    if curves.method.schedule == "iterative":
+    method = curves.method
+    if method.schedule == "iterative":
         for before in curves.arms["winning"]:
             if before.level < level and before.diverged:
                 return f"the ladder of replicate {_list(before.diverged)} diverged at level {before.level}"
+    elif method.score_at == "end" and curves.dense.diverged:
+        return f"the dense run of replicate {_list(curves.dense.diverged)} diverged and left no ticket"
     return None
 
 

@@ -4,6 +4,7 @@ import pytest
 from scipy import stats as oracle
 from synthetic_cells import papers, spec, view
 
+from suite.experiment.task import Method
 from suite.results.curve import curves_of
 from suite.results.judge import Judgement, Verdict, judge
 from suite.results.stats import area, holm
@@ -81,6 +82,21 @@ def test_a_diverged_dense_run_leaves_nothing_decided() -> None:
     assert at(found, "dense", 1).reason == "replicate 0 of dense diverged"
     assert at(found, "random", 4).reason == "the ladder of replicate 0 diverged at level 0"
     assert found.critical_density is None
+
+
+def test_tickets_of_a_diverged_dense_run_that_never_were_are_no_mere_gap() -> None:
+    gone = [(arm, n, 1) for arm in ("winning", "random") for n in range(1, 5)]
+
+    def judged_by(method: Method) -> Verdict:
+        arms = ("winning", "random")
+        found = judged(lambda *p: None if p == ("dense", 0, 1) else papers(*p), method=method, arms=arms, skip=gone)
+        return at(found, "random", 4)
+
+    at_end = judged_by(Method(schedule="one-shot"))
+    assert (at_end.verdict, at_end.p_adjusted) == ("undecided", None)
+    assert at_end.reason == "the dense run of replicate 1 diverged and left no ticket"
+    at_start = judged_by(Method(schedule="one-shot", score_at="start"))
+    assert at_start.reason == "preliminary: 2 of 3 replicates finished"
 
 
 def test_a_run_in_progress_is_called_preliminary() -> None:
