@@ -45,15 +45,15 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
 
 
 def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
-    if cells[0].arm == DENSE and cells[0].method.score_at == "start":
-        for cell in cells:
-            _prune(cell, None, store)
+    for cell in cells:
+        _prune(cell, None, store)
     known = [store.cell(cell.key) for cell in cells]
     fillers = [bool(cell.cohort) and _ticketless(cell, store) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
     trained = None
     missing = [result is None and not filler for result, filler in zip(known, fillers, strict=True)]
-    if any(missing) or any(_unpruned(cell, store) and end is None for cell, end in zip(cells, ends, strict=True)):
+    unpruned = [_needs_end(*each, store) for each in zip(cells, known, ends, strict=True)]
+    if any(missing) or any(unpruned):
         trained = _Training(cells, store, tell).run()
         ends = [one.weights for one in trained]
     for i, cell in enumerate(cells):
@@ -65,8 +65,9 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
             raise RunError(
                 f"{cell.name} trained again came out differently: the store is of another machine or version"
             )
-        if not result.diverged:
-            _prune(cell, ends[i], store)
+        end = ends[i]
+        if end is not None and not result.diverged:
+            _prune(cell, end, store)
         if known[i] is None:
             store.put_cell(result)  # last: a cell that is there has all its masks
     store.drop_snapshot(_partial(cells))
@@ -181,9 +182,10 @@ class _Training:
                     saved = time.monotonic()
 
     def _keep_rewind_points(self) -> None:
-        if self._first.arm == DENSE and self._trainee.step == self._first.method.rewind_step:
+        step = self._trainee.step
+        if step in self._first.rewind_steps:
             for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
-                self._store.put_snapshot(_rewind_point(cell), Snapshot(weights, {}))
+                self._store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
 
 
 def rewind(cell: Cell, store: Store) -> Weights:
@@ -191,16 +193,17 @@ def rewind(cell: Cell, store: Store) -> Weights:
 
     A cohort is replayed whole, since its arithmetic is part of its numbers.
     """
-    known = store.snapshot(_rewind_point(cell))
+    step = cell.method.rewind_step
+    known = store.snapshot(_rewind_point(cell, step))
     if known is not None:
         return known.tensors
     span = Span(0, cell.spec.training.total_steps)
     dense = replace(cell, arm=DENSE, weights="fresh", span=span)
     members = [replace(dense, replicate=replicate) for replicate in cell.dense_replicates or (cell.replicate,)]
     replayed = trainee(members)
-    replayed.advance(cell.method.rewind_step)
+    replayed.advance(step)
     weights = replayed.weights()[members.index(dense)]
-    store.put_snapshot(_rewind_point(cell), Snapshot(weights, {}))
+    store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
     return weights
 
 
@@ -215,8 +218,8 @@ def _step_flops(spec_json: str) -> StepFlops:
 
 
 def _prune(cell: Cell, end: Weights | None, store: Store) -> None:
-    """Make the masks that are still to be made from a cell, of its trained weights or (None) of its initial ones."""
-    unpruned = _unpruned(cell, store)
+    """Make the masks that are still to be made from a cell's trained weights or (None) from its initial ones."""
+    unpruned = _unpruned(cell, "start" if end is None else "end", store)
     if unpruned:
         learner = build(cell)
         if end is not None:
@@ -224,8 +227,13 @@ def _prune(cell: Cell, end: Weights | None, store: Store) -> None:
         make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)
 
 
-def _unpruned(cell: Cell, store: Store) -> list[Prune]:
-    return [prune for prune in cell.prunes if not store.has_mask(prune.key)]
+def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:
+    return [prune for prune in cell.prunes if prune.method.score_at == score_at and not store.has_mask(prune.key)]
+
+
+def _needs_end(cell: Cell, known: CellResult | None, end: Weights | None, store: Store) -> bool:
+    """Whether a finished cell is to be pruned and its trained weights are gone; a diverged one never is."""
+    return known is not None and not known.diverged and end is None and bool(_unpruned(cell, "end", store))
 
 
 def _mask(cell: Cell, store: Store, model: nn.Module) -> Mask:
@@ -236,12 +244,10 @@ def _mask(cell: Cell, store: Store, model: nn.Module) -> Mask:
 
 
 def _stops(cell: Cell) -> list[int]:
-    """Where training pauses: for progress, snapshots, and the rewind step of a dense run."""
+    """Where training pauses: for progress, snapshots, and the rewind steps of a dense run."""
     first, last = cell.span.first, cell.span.last
     stops = {first + round((last - first) * n / PAUSES) for n in range(1, PAUSES + 1)}
-    if cell.arm == DENSE and cell.method.rewind_step > first:
-        stops.add(cell.method.rewind_step)
-    return sorted(stops - {first})
+    return sorted((stops | set(cell.rewind_steps)) - {first})
 
 
 def _ticketless(cell: Cell, store: Store) -> bool:
@@ -262,5 +268,5 @@ def _partial(cells: Sequence[Cell]) -> str:
     return f"{cells[0].cohort or cells[0].key}-partial"
 
 
-def _rewind_point(cell: Cell) -> str:
-    return f"{cell.dense_key}-{cell.method.rewind_step}"
+def _rewind_point(cell: Cell, step: int) -> str:
+    return f"{cell.dense_key}-{step}"

@@ -27,10 +27,11 @@ class ArmFacts:
 
 @dataclass(frozen=True)
 class Prune:
-    """A mask to be made from a cell: `level` prunings at once from the mask that the cell itself has."""
+    """A mask to be made from a cell by a method: `level` prunings at once from the mask that the cell itself has."""
 
     key: str
     level: int
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Cell:
 
     `mask_key` names the ticket's mask, `dense_key` the run that its weights are rewound to. Cells of one `cohort` are
     trained together; `dense_replicates` are the members of the dense run's cohort, in the order of its slots.
+    `rewind_steps` are those of a dense run whose weights tickets start from. Plans may share a cell: `method` is then
+    that of one of them, while masks and rewind steps are those of all.
     """
 
     key: str
@@ -56,6 +59,7 @@ class Cell:
     device: str
     dense_replicates: tuple[int, ...] | None
     cohort: str | None
+    rewind_steps: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,6 +77,12 @@ class Cell:
     def steps(self) -> int:
         """Number of optimizer updates."""
         return self.span.last - self.span.first
+
+    def shared_with(self, other: "Cell") -> "Cell":
+        """This cell with what another plan wants of it too: its masks, each once, and its rewind steps."""
+        prunes = {prune.key: prune for prune in (*self.prunes, *other.prunes)}
+        steps = dict.fromkeys((*self.rewind_steps, *other.rewind_steps))
+        return replace(self, prunes=tuple(prunes.values()), rewind_steps=tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -212,11 +222,11 @@ class _Planner:
         if cell.arm == DENSE:
             chain.dense = chain.parent = cell.key
             at_once = range(1, 2 if self._ladder else levels + 1)
-            prunes = tuple(Prune(self._prune_key(cell.key, n), n) for n in at_once)
-            cell = replace(cell, dense_key=cell.key)
+            prunes = tuple(self._prune(cell, n) for n in at_once)
+            cell = replace(cell, dense_key=cell.key, rewind_steps=(self._task.method.rewind_step,))
         elif self._ladder and cell.arm == LADDER:
             chain.parent = cell.key
-            prunes = (Prune(self._prune_key(cell.key, 1), 1),)
+            prunes = (self._prune(cell, 1),)
         chain.masks.update({cell.level + prune.level: prune.key for prune in prunes})
         return replace(cell, prunes=prunes)
 
@@ -237,9 +247,10 @@ class _Planner:
             }
         )
 
-    def _prune_key(self, parent: str, levels_at_once: int) -> str:
-        pruning = self._task.method.pruning
-        return digest({"parent": parent, "levels": levels_at_once, "method": pruning, "code": self._criterion_code})
+    def _prune(self, cell: Cell, levels_at_once: int) -> Prune:
+        method = self._task.method
+        made = {"parent": cell.key, "levels": levels_at_once, "method": method.pruning, "code": self._criterion_code}
+        return Prune(digest(made), levels_at_once, method)
 
 
 def cell_cost(cell: Cell) -> Cost:

@@ -1,4 +1,4 @@
-"""Makes the masks that follow from a cell: scores by the method's criterion, then the selection."""
+"""Makes the masks that follow from a cell: scores by its method's criterion, then the selection."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,9 +22,9 @@ def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune]
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
     for step in wanted:
         ticket = Ticket(
-            pruned(cell, learner, mask, step.level),
+            pruned(cell, learner, mask, step),
             task_hash=cell.spec.hash,
-            method_hash=cell.method.pruning_hash,
+            method_hash=step.method.pruning_hash,
             level=cell.level + step.level,
             replicate=cell.replicate,
             rewind_step=cell.span.first,
@@ -33,34 +33,34 @@ def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune]
         store.put_mask(step.key, ticket)
 
 
-def pruned(cell: Cell, learner: Learner, mask: Mask, times: int) -> Mask:
-    """The mask after `times` prunings at the method's rate, done at once, in the method's number of rounds.
+def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune) -> Mask:
+    """The mask after the step's prunings at its method's rate, done at once, in the method's number of rounds.
 
     Between rounds the number of survivors falls by equal factors and the scores are taken anew under the mask reached
-    (Tanaka et al. 2020, algorithm 1). The final count is that of `times` separate prunings.
+    (Tanaka et al. 2020, algorithm 1). The final count is that of as many separate prunings.
     """
-    method, model = cell.method, learner.model
-    if times == 1 and method.rounds == 1:
-        return prune(scores(cell, learner), mask, method.rate, method.scope, method.floor)
+    method, model = step.method, learner.model
+    if step.level == 1 and method.rounds == 1:
+        return prune(scores(cell, learner, method), mask, method.rate, method.scope, method.floor)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
-        for narrow in _rounds(mask, times, method):
-            mask = narrow(scores(cell, learner), mask)
+        for narrow in _rounds(mask, step.level, method):
+            mask = narrow(scores(cell, learner, method), mask)
             mask.apply(model)
     finally:
         model.load_state_dict(weights)
     return mask
 
 
-def scores(cell: Cell, learner: Learner) -> Scores:
-    """Scores by the method's criterion, its random numbers from the replicate's own stream.
+def scores(cell: Cell, learner: Learner, method: Method) -> Scores:
+    """Scores by a method's criterion, its random numbers from the replicate's own stream.
 
     Raises RunError for a criterion that needs probes when the learner has none.
     """
-    criterion = CRITERIA[cell.method.criterion]
+    criterion = CRITERIA[method.criterion]
     if criterion.needs_probes and not isinstance(learner, Probed):
         raise RunError(f"{cell.spec.id} has no probes, which criterion {criterion.name!r} needs")
-    probes = learner.probes(cell.method.probes) if criterion.needs_probes and isinstance(learner, Probed) else ()
+    probes = learner.probes(method.probes) if criterion.needs_probes and isinstance(learner, Probed) else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cell.streams.seed("score", cell.level))
         return criterion.score(learner.model, probes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,7 +118,10 @@ def execute(
 
 def _is_done(cell: Cell, store: Store) -> bool:
     result = store.cell(cell.key)
-    return result is not None and (result.diverged or all(store.has_mask(prune.key) for prune in cell.prunes))
+    if result is None:
+        return False
+    prunes = (prune for prune in cell.prunes if not (result.diverged and prune.method.score_at == "end"))
+    return all(store.has_mask(prune.key) for prune in prunes)
 
 
 def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:
@@ -142,10 +145,7 @@ def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
     for each in plans:
         for unit in each.units():
             shared = units.get(unit[0].key, unit)
-            units[unit[0].key] = tuple(
-                replace(cell, prunes=tuple(dict.fromkeys((*other.prunes, *cell.prunes))))
-                for cell, other in zip(unit, shared, strict=True)
-            )
+            units[unit[0].key] = tuple(map(Cell.shared_with, shared, unit))
     return units
 
 

@@ -316,7 +316,66 @@ def test_plans_that_share_a_cell_have_all_its_masks_made(tmp_path: Path) -> None
     outcome = execute(plans, store, InlineExecutor(), Quiet())
     assert not outcome.failed
     assert not outcome.blocked
-    assert all(results(plan, store) for plan in plans)
+    densities = [results(plan, store)["winning", 1, 0].density for plan in plans]
+    assert densities == [survivors(80, rate) / 80 for rate in (0.4, 0.6)]
+
+
+AT_START = {"schedule": "one-shot", "score_at": "start"}
+
+
+@pytest.mark.parametrize("execution", ["single", "cohort"])
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ({"criterion": "random"}, {"rate": 0.6, "scope": "layerwise"}),
+        (AT_START, {}),
+        ({"schedule": "one-shot"}, AT_START),
+        ({"rewind_step": 7}, {"rewind_step": 3}),
+    ],
+)
+def test_plans_that_share_a_cell_come_out_as_they_do_alone(
+    methods: tuple[dict[str, object], ...], execution: str, tmp_path: Path
+) -> None:
+    tasks = [task(changes=changes, arms=("winning",), exec=execution) for changes in methods]
+    plans, store = [make_plan(each) for each in tasks], Store.create(tmp_path / "together")
+    assert plans[0].cells[0].key == plans[1].cells[0].key
+    execute(plans, store, InlineExecutor(), Quiet())
+    for number, each in enumerate(tasks):
+        plan, alone, _ = run(each, tmp_path / str(number))
+        joint = results(plan, store)
+        for place, result in results(plan, alone).items():
+            assert (joint[place].mask_digest, joint[place].weights_digest) == (
+                result.mask_digest,
+                result.weights_digest,
+            )
+        keys = [prune.key for cell in plan for prune in cell.prunes]
+        assert [store.mask(key).digest for key in keys] == [alone.mask(key).digest for key in keys]
+
+
+def test_a_shared_dense_run_keeps_the_rewind_point_of_every_method(tmp_path: Path) -> None:
+    plans = [make_plan(task(changes={"rewind_step": k}, replicates=1, levels=0)) for k in (0, 7, 3)]
+    store = Store.create(tmp_path)
+    execute(plans, store, InlineExecutor(), Quiet())
+    (dense,) = plans[0].cells
+    assert all(store.snapshot(f"{dense.key}-{k}") is not None for k in (0, 7, 3))
+
+
+def test_a_dense_run_that_diverged_is_still_pruned_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = toy.ToyLearner.loss
+
+    def loss(self: toy.ToyLearner, step: int) -> torch.Tensor:
+        dense = step == 5 and bool((self.model[0].weight != 0).all())
+        return original(self, step) * (float("nan") if dense else 1.0)
+
+    monkeypatch.setattr(toy.ToyLearner, "loss", loss)
+    run(task(replicates=1, arms=("winning",)), tmp_path)
+    plan, store, _ = run(task(changes=AT_START, replicates=1, arms=("winning",)), tmp_path)
+    found = results(plan, store)
+    assert [found[place].diverged for place in (("dense", 0, 0), ("winning", 1, 0), ("winning", 2, 0))] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
 def test_a_cell_that_fails_takes_only_its_descendants_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
