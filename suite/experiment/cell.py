@@ -23,7 +23,7 @@ from suite.experiment.task import RunError, Snapshot, Span, TaskSpec
 from suite.experiment.trainee import Weights, build, trainee
 from suite.tickets.arms import ARMS
 from suite.tickets.enforce import enforce
-from suite.tickets.mask import Mask
+from suite.tickets.mask import Mask, TicketError
 
 Tell = Callable[[int, int], None]
 """Told now and then how far a cell is: (steps taken, steps in all)."""
@@ -38,15 +38,14 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     A cohort is always trained whole, since its arithmetic is part of its numbers: a member whose ladder diverged, so
     that it has no ticket, fills its slot unpruned and leaves no result. Raises RunError when the learner cannot be
     built, a needed mask is missing, or a cell trained again (because a mask of it is wanted that was not made) does not
-    come out as it did.
+    come out as it did; and TicketError, what was trained being kept, when a mask that is not optional cannot be made.
     """
     with one_thread_without_denormals():
         _run_cells(cells, store, tell)
 
 
 def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
-    for cell in cells:
-        _prune(cell, None, store)
+    _raise_first([error for cell in cells for error in _prune(cell, None, store)])
     known = [store.cell(cell.key) for cell in cells]
     fillers = [bool(cell.cohort) and _ticketless(cell, store) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
@@ -56,6 +55,7 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     if any(missing) or any(unpruned):
         trained = _Training(cells, store, tell).run()
         ends = [one.weights for one in trained]
+    impossible: list[TicketError] = []
     for i, cell in enumerate(cells):
         if fillers[i]:
             continue
@@ -67,10 +67,16 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
             )
         end = ends[i]
         if end is not None and not result.diverged:
-            _prune(cell, end, store)
+            impossible += _prune(cell, end, store)
         if known[i] is None:
-            store.put_cell(result)  # last: a cell that is there has all its masks
+            store.put_cell(result)  # last: a cell that is there has all its masks, but those that cannot be
     store.drop_snapshot(_partial(cells))
+    _raise_first(impossible)
+
+
+def _raise_first(errors: Sequence[TicketError]) -> None:
+    if errors:
+        raise errors[0]
 
 
 @dataclass(frozen=True)
@@ -217,14 +223,15 @@ def _step_flops(spec_json: str) -> StepFlops:
     return flops
 
 
-def _prune(cell: Cell, end: Weights | None, store: Store) -> None:
+def _prune(cell: Cell, end: Weights | None, store: Store) -> list[TicketError]:
     """Make the masks that are still to be made from a cell's trained weights or (None) from its initial ones."""
     unpruned = _unpruned(cell, "start" if end is None else "end", store)
-    if unpruned:
-        learner = build(cell)
-        if end is not None:
-            learner.model.load_state_dict(end)
-        make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)
+    if not unpruned:
+        return []
+    learner = build(cell)
+    if end is not None:
+        learner.model.load_state_dict(end)
+    return make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)
 
 
 def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:

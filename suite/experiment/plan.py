@@ -27,11 +27,15 @@ class ArmFacts:
 
 @dataclass(frozen=True)
 class Prune:
-    """A mask to be made from a cell by a method: `level` prunings at once from the mask that the cell itself has."""
+    """A mask to be made from a cell by a method: `level` prunings at once from the mask that the cell itself has.
+
+    It is `optional` beyond the levels asked for: made because the trained weights are at hand, missed if it cannot be.
+    """
 
     key: str
     level: int
     method: Method
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Cell:
 
     def shared_with(self, other: "Cell") -> "Cell":
         """This cell with what another plan wants of it too: its masks, each once, and its rewind steps."""
-        prunes = {prune.key: prune for prune in (*self.prunes, *other.prunes)}
+        wanted = sorted((*self.prunes, *other.prunes), key=lambda prune: prune.optional, reverse=True)
+        prunes = {prune.key: prune for prune in wanted}
         steps = dict.fromkeys((*self.rewind_steps, *other.rewind_steps))
         return replace(self, prunes=tuple(prunes.values()), rewind_steps=tuple(steps))
 
@@ -250,7 +255,7 @@ class _Planner:
     def _prune(self, cell: Cell, levels_at_once: int) -> Prune:
         method = self._task.method
         made = {"parent": cell.key, "levels": levels_at_once, "method": method.pruning, "code": self._criterion_code}
-        return Prune(digest(made), levels_at_once, method)
+        return Prune(digest(made), levels_at_once, method, cell.level + levels_at_once > self._task.options.levels)
 
 
 def cell_cost(cell: Cell) -> Cost:

@@ -8,21 +8,29 @@ import torch
 from suite.experiment.plan import Cell, Prune
 from suite.experiment.store import Store
 from suite.experiment.task import Learner, Method, Probed, RunError
-from suite.tickets.mask import Mask
+from suite.tickets.mask import Mask, TicketError
 from suite.tickets.scores import CRITERIA, Scores
 from suite.tickets.select import keep_count, keep_each, prune, survivors
 from suite.tickets.ticket import Ticket
 
 
-def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store) -> None:
+def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store) -> list[TicketError]:
     """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged.
 
     A ticket's header says what its key says and no more: methods that differ only in how tickets are trained share it.
+    Returns why masks that are not optional cannot be, such as for floors that keep too much.
     """
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
+    impossible: list[TicketError] = []
     for step in wanted:
+        try:
+            made = pruned(cell, learner, mask, step)
+        except TicketError as error:
+            if not step.optional:
+                impossible.append(TicketError(f"no ticket of level {cell.level + step.level} can be made: {error}"))
+            continue
         ticket = Ticket(
-            pruned(cell, learner, mask, step),
+            made,
             task_hash=cell.spec.hash,
             method_hash=step.method.pruning_hash,
             level=cell.level + step.level,
@@ -31,6 +39,7 @@ def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune]
             parent=parent,
         )
         store.put_mask(step.key, ticket)
+    return impossible
 
 
 def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune) -> Mask:

@@ -120,8 +120,8 @@ def _is_done(cell: Cell, store: Store) -> bool:
     result = store.cell(cell.key)
     if result is None:
         return False
-    prunes = (prune for prune in cell.prunes if not (result.diverged and prune.method.score_at == "end"))
-    return all(store.has_mask(prune.key) for prune in prunes)
+    wanted = [prune for prune in cell.prunes if not (result.diverged and prune.method.score_at == "end")]
+    return all(prune.optional or store.has_mask(prune.key) for prune in wanted)
 
 
 def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:
@@ -157,8 +157,10 @@ def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: 
             outcome.finished += 1
             reporter.finished(cell, slot, result.value if result else None)
         return
+    from suite.tickets.mask import TicketError
+
     outcome.errors.append(error)
-    expected = isinstance(error, RunError | UsageError | WorkerDied)
+    expected = isinstance(error, RunError | UsageError | WorkerDied | TicketError)
     message = str(error) if expected else f"{type(error).__name__}: {error}"
     for cell in (cell for cell in unit if cell.key not in outcome.blocked):
         outcome.failed[cell.key] = f"{cell.name}: {message}"

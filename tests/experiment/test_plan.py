@@ -58,6 +58,14 @@ def test_one_shot_methods_prune_the_dense_run_once_per_density() -> None:
     assert all(not cell.prunes and cell.needs == (cell.dense_key,) for cell in plan if cell.arm != DENSE)
 
 
+def test_only_the_mask_beyond_the_levels_asked_for_is_optional() -> None:
+    ladder, longer = (make_plan(task(levels=levels, replicates=1, arms=("winning",))) for levels in (2, 3))
+    optional = {cell.level: [prune.optional for prune in cell.prunes] for cell in ladder}
+    assert optional == {0: [False], 1: [False], 2: [True]}
+    last, inner = (plan.cells[2] for plan in (ladder, longer))
+    assert [both.prunes for both in (last.shared_with(inner), inner.shared_with(last))] == [inner.prunes] * 2
+
+
 def test_rewound_arms_train_from_k_and_fresh_ones_from_the_start() -> None:
     plan = make_plan(task(changes={"rewind_step": 10}, levels=1, replicates=1, arms=ALL_ARMS))
     spans = {cell.arm: (cell.span.first, cell.span.last, cell.span.shift) for cell in plan}

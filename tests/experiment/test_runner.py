@@ -14,7 +14,8 @@ from suite.experiment import cell as cell_module
 from suite.experiment import meter
 from suite.experiment.executors import InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
-from suite.experiment.runner import execute, make_plan
+from suite.experiment.plan import Plan
+from suite.experiment.runner import Outcome, execute, make_plan
 from suite.experiment.store import Store
 from suite.experiment.task import Diverged, RunError, Span
 from suite.tickets.arms import ARMS
@@ -350,6 +351,34 @@ def test_plans_that_share_a_cell_come_out_as_they_do_alone(
             )
         keys = [prune.key for cell in plan for prune in cell.prunes]
         assert [store.mask(key).digest for key in keys] == [alone.mask(key).digest for key in keys]
+
+
+@pytest.mark.parametrize("execution", ["single", "cohort"])
+def test_a_last_level_that_cannot_be_pruned_further_is_finished_all_the_same(execution: str, tmp_path: Path) -> None:
+    """Floors of a fifth keep 17 of 80 weights; three halvings would leave 10."""
+
+    def halved(levels: int) -> tuple[Plan, Store, Outcome]:
+        changes = {"rate": 0.5, "floor": 0.2}
+        return run(task(changes=changes, levels=levels, replicates=2, arms=("winning",), exec=execution), tmp_path)
+
+    plan, store, first = halved(2)
+    assert not first.failed
+    assert len(results(plan, store)) == first.finished == 6
+    _, _, second = halved(2)
+    assert (second.finished, second.skipped) == (0, 6)
+    _, _, more = halved(3)
+    words = "level 2 replicate 0: no ticket of level 3 can be made: floor = 0.2 keeps 17 weights, more than the 10"
+    assert words in next(iter(more.failed.values()))
+    assert len(more.blocked) == 2
+    _, _, third = halved(2)
+    assert (third.finished, third.skipped) == (0, 6)
+
+
+def test_a_level_that_cannot_be_pruned_further_is_kept_when_more_are_asked_for(tmp_path: Path) -> None:
+    chosen = task(changes={"rate": 0.5, "floor": 0.2}, levels=3, replicates=1, arms=("winning",))
+    plan, store, outcome = run(chosen, tmp_path)
+    assert (len(outcome.failed), len(outcome.blocked)) == (1, 1)
+    assert [store.has(cell.key) for cell in plan] == [True, True, True, False]
 
 
 def test_a_shared_dense_run_keeps_the_rewind_point_of_every_method(tmp_path: Path) -> None:
