@@ -163,6 +163,9 @@ def run(
     command = shlex.join(["lottery", *sys.argv[1:]])
     outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
     typer.echo(f"{outcome.finished} cells run, {outcome.skipped} skipped", err=True)
+    if outcome.lost:
+        first = next(iter(outcome.lost.values()))
+        typer.echo(f"{len(outcome.lost)} cells have no ticket, their ladder diverged; the first: {first}", err=True)
     _print_summary(report.view)
     typer.echo(f"report: {report.path}")
     if outcome.failed or outcome.blocked:

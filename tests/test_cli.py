@@ -201,3 +201,26 @@ def test_every_command_teaches_in_its_help() -> None:
         done = lottery(command, "--help")
         assert done.returncode == 0
         assert len(done.stdout) > 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        ("loss *= float('nan')", 0, "1 cells have no ticket, their ladder diverged; the first: "),
+        ("raise RuntimeError('broken')", 1, "1 cells failed, 1 could not start; the first: "),
+    ],
+)
+def test_a_diverged_ladder_is_a_result_and_a_failed_one_is_not(
+    fault: str, code: int, words: str, tmp_path: Path
+) -> None:
+    old = "        return F.cross_entropy(self.model(self._inputs[rows]), self._labels[rows])"
+    new = f"        if step > 10 and (self.model[0].weight == 0).any():\n            {fault}\n        return loss"
+    plugin = tmp_path / "mine.py"
+    assert old in TUTORIAL.read_text()
+    plugin.write_text(TUTORIAL.read_text().replace(old, f"{old.replace('return', 'loss =')}\n{new}"))
+    few = ["--levels", "2", "--replicates", "1", "--arms", "winning", "--set", "training.total_steps=15"]
+    out = ["--executor", "inline", "--out", str(tmp_path / "run")]
+    for _ in range(2):
+        done = lottery("run", TASK, "--plugin", str(plugin), *few, *out)
+        assert done.returncode == code, done.stderr
+        assert words in done.stderr

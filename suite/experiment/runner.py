@@ -40,13 +40,22 @@ class Reporter(Protocol):
 
 @dataclass
 class Outcome:
-    """What a run came to: cells by what became of them."""
+    """What a run came to: cells by what became of them.
+
+    Cells by key with the reason: `failed`; `blocked`, which start from one that failed and may yet be run; and `lost`,
+    which start from a ticket that a diverged run has not left, a result like any other.
+    """
 
     finished: int = 0
     skipped: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     blocked: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def stopped(self, cell: Cell) -> bool:
+        """Whether a cell cannot start."""
+        return cell.key in self.blocked or cell.key in self.lost
 
 
 def make_plan(task: Task) -> Plan:
@@ -84,8 +93,10 @@ def execute(
     units = _united(plans)
     done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, store)}
     waiting = {key: unit for key, unit in units.items() if not all(cell.key in done for cell in unit)}
-    left = tuple(cell for unit in waiting.values() for cell in unit)
-    outcome = Outcome(skipped=sum(map(len, units.values())) - len(left))
+    outcome = Outcome()
+    _block(waiting, done, store, outcome)
+    left = tuple(cell for unit in waiting.values() for cell in unit if not outcome.stopped(cell))
+    outcome.skipped = sum(map(len, units.values())) - len(left) - len(outcome.lost)
     reporter.begin(left, outcome.skipped, executor.slots)
     running: dict[Future[None], tuple[Unit, int]] = {}
     free = list(range(executor.slots))
@@ -95,7 +106,7 @@ def execute(
             ready = [
                 unit
                 for unit in waiting.values()
-                if all(need in done for cell in unit if cell.key not in outcome.blocked for need in cell.needs)
+                if all(need in done for cell in unit if not outcome.stopped(cell) for need in cell.needs)
             ]
             ready.sort(key=lambda unit: not unit[0].prunes)  # ladders first: everything else hangs on them
             for unit in ready[: len(free)]:
@@ -110,7 +121,7 @@ def execute(
                 unit, slot = running.pop(future)
                 free.append(slot)
                 _settle(unit, slot, future, store, outcome, reporter)
-                done.update(cell.key for cell in unit if not {*outcome.failed, *outcome.blocked} & {cell.key})
+                done.update(cell.key for cell in unit if cell.key not in outcome.failed and not outcome.stopped(cell))
     finally:
         executor.close()
     return outcome
@@ -125,18 +136,22 @@ def _is_done(cell: Cell, store: Store) -> bool:
 
 
 def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:
-    """Mark cells that can never start: what they start from failed, or diverged and left no mask.
+    """Mark cells that cannot start: what they start from failed (blocked), or diverged and left no mask (lost).
 
     A unit leaves `waiting` when nothing of it is left to do; the rest of a cohort runs without its blocked members.
     """
     for key, unit in list(waiting.items()):
         for cell in unit:
             if {*outcome.failed, *outcome.blocked}.intersection(cell.needs):
-                outcome.blocked[cell.key] = f"{cell.name} starts from a run that failed or diverged"
-            elif done.issuperset(cell.needs) and cell.mask_key is not None and not store.has_mask(cell.mask_key):
-                outcome.blocked[cell.key] = f"{cell.name} starts from a run that diverged"
-        if all(cell.key in done or cell.key in outcome.blocked for cell in unit):
+                outcome.blocked[cell.key] = f"{cell.name} starts from a run that failed"
+            elif {*outcome.lost}.intersection(cell.needs) or (done.issuperset(cell.needs) and _maskless(cell, store)):
+                outcome.lost[cell.key] = f"{cell.name} starts from a run that diverged"
+        if all(cell.key in done or outcome.stopped(cell) for cell in unit):
             del waiting[key]
+
+
+def _maskless(cell: Cell, store: Store) -> bool:
+    return cell.mask_key is not None and not store.has_mask(cell.mask_key)
 
 
 def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
@@ -152,7 +167,7 @@ def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
 def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: Outcome, reporter: Reporter) -> None:
     error = future.exception()
     if error is None:
-        for cell in (cell for cell in unit if cell.key not in outcome.blocked):
+        for cell in (cell for cell in unit if not outcome.stopped(cell)):
             result = store.cell(cell.key)
             outcome.finished += 1
             reporter.finished(cell, slot, result.value if result else None)
@@ -162,7 +177,7 @@ def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: 
     outcome.errors.append(error)
     expected = isinstance(error, RunError | UsageError | WorkerDied | TicketError)
     message = str(error) if expected else f"{type(error).__name__}: {error}"
-    for cell in (cell for cell in unit if cell.key not in outcome.blocked):
+    for cell in (cell for cell in unit if not outcome.stopped(cell)):
         outcome.failed[cell.key] = f"{cell.name}: {message}"
         reporter.failed(cell, slot, message)
     if isinstance(error, DiskFull):

@@ -1,5 +1,6 @@
 """Runs plans in this process, for tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from suite.experiment.executors import Executor, InlineExecutor
@@ -15,9 +16,10 @@ class Quiet:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self.announced = 0
 
-    def begin(self, cells: object, skipped: int, slots: int) -> None:
-        """Nothing to draw."""
+    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+        self.announced = len(cells)
 
     def started(self, cell: Cell, slot: int) -> None:
         """Nothing to draw."""

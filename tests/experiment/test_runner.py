@@ -264,7 +264,7 @@ def test_a_cohort_trains_what_its_cells_train_alone(tmp_path: Path) -> None:
         assert joint[place].provenance.execution == "cohort"
 
 
-def test_a_diverged_run_is_recorded_and_blocks_only_its_descendants(
+def test_a_diverged_run_is_recorded_and_loses_only_its_descendants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = toy.ToyLearner.loss
@@ -283,7 +283,13 @@ def test_a_diverged_run_is_recorded_and_blocks_only_its_descendants(
     assert found["winning", 2, 1] is None
     assert found["winning", 2, 0] is not None
     assert not outcome.failed
-    assert "diverged" in next(iter(outcome.blocked.values()))
+    assert not outcome.blocked
+    assert list(outcome.lost.values()) == ["toy/points imp winning level 2 replicate 1 starts from a run that diverged"]
+    reporter = Quiet()
+    again = execute([plan], store, InlineExecutor(), reporter)
+    assert (again.finished, again.skipped, again.blocked) == (0, len(plan.cells) - 1, {})
+    assert again.lost == outcome.lost
+    assert reporter.announced == 0
 
 
 def test_a_diverged_member_of_a_cohort_takes_only_its_own_ladder_with_it(
@@ -305,7 +311,8 @@ def test_a_diverged_member_of_a_cohort_takes_only_its_own_ladder_with_it(
     survivor = found[2, 0]
     assert survivor is not None
     assert survivor.weights_digest == results(whole, Store(tmp_path / "whole"))["winning", 2, 0].weights_digest
-    (reason,) = outcome.blocked.values()
+    assert not outcome.blocked
+    (reason,) = outcome.lost.values()
     assert "level 2 replicate 1 starts from a run that diverged" in reason
     _, _, again = run(task(arms=("winning",), exec="cohort"), tmp_path / "lost")
     assert (again.finished, again.failed) == (0, {})
