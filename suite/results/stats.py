@@ -92,19 +92,20 @@ def paired(
 def welch(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Difference:
     """Unpaired difference of means a - b, oriented, by Welch's t-test (degrees of freedom of Welch and Satterthwaite).
 
-    With no spread in either group: interval = the difference, p = 1 if it is 0, else 2 / C(n_a + n_b, n_a) (the
-    permutation test's least). Groups of one value have no interval.
+    Each group's spread is judged by the size of its own values: beside 1e30, others still vary. With no spread in
+    either group: interval = the difference, p = 1 if it is 0, else 2 / C(n_a + n_b, n_a) (the permutation test's
+    least). Groups of one value have no interval.
     """
     x, y = _finite(a), _finite(b)
     n = min(x.size, y.size)
     if n == 0:
         return Difference(0, None, None, None, None)
-    scale = float(max(np.abs(x).max(), np.abs(y).max()))
+    scales = [float(np.abs(v).max()) for v in (x, y)]
     difference = float(centre(x, "mean") - centre(y, "mean")) * (1 if higher_is_better else -1)
-    value = _snap(difference, scale)
+    value = _snap(difference, max(scales))  # a difference carries the rounding of the larger
     if n == 1:
         return Difference(1, value, None, None, None)
-    va, vb = (0.0 if _constant(v, scale) else _sd(v) ** 2 / v.size for v in (x, y))
+    va, vb = (0.0 if _constant(v, scale) else _sd(v) ** 2 / v.size for v, scale in zip((x, y), scales, strict=True))
     if va + vb == 0:
         p = 1.0 if value == 0 else 2 / math.comb(x.size + y.size, x.size)
         return Difference(n, value, None, (value, value), p)

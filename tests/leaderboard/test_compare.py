@@ -296,9 +296,8 @@ def test_json_has_every_number_and_nothing_that_is_none(board: Board) -> None:
     assert (first["density"], first["verdict"], len(first["ci95"])) == (0.8, "wins", 2)
     assert first["difference"] == pytest.approx(0.05, abs=0.01)
     assert [apart["entry"] for apart in task["not_comparable"]] == ["paper"]
-    assert [ranking["rank"] for ranking in task["rankings"]] == [1] * 5
-    # Beside 1e30 the others' values have no spread, and three values without spread are told apart from nothing.
-    assert task["rankings"][1]["groups"] == [["huge", RUN, "rival"]]
+    assert [ranking["rank"] for ranking in task["rankings"]] == [2] * 5
+    assert task["rankings"][1]["groups"] == [["huge"], [RUN], ["rival"]]
 
 
 def test_markdown_has_a_row_per_density_and_escapes_names(board: Board) -> None:

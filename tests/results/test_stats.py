@@ -123,6 +123,16 @@ def test_groups_without_spread_get_the_permutation_tests_p() -> None:
     assert stats.welch([1.0] * 3, [1.0] * 4).p == 1.0
 
 
+def test_a_huge_group_takes_the_spread_of_no_other() -> None:
+    """Judged by 1e30, .90 to .92 would be one value thrice, which no test tells from anything."""
+    small = [0.90, 0.91, 0.92]
+    found = stats.welch([1e30] * 3, small)
+    assert found.value == pytest.approx(1e30)
+    assert found.p is not None
+    assert found.p < 1e-9
+    assert stats.tie_groups([small, [1e30] * 3, [0.5, 0.51, 0.52]]) == ((1,), (0,), (2,))
+
+
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_never_below_the_raw_p_nor_above_bonferroni(ps: list[float]) -> None:
     for p, adjusted in zip(ps, stats.holm(ps), strict=True):
