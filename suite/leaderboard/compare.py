@@ -241,7 +241,6 @@ def _verdict(
     p_adjusted = adjusted.get(point.level)
     found = outcome(difference, p_adjusted, margin)
     undecided = found == "undecided" and broken is None
-    constant = f"the same difference in all {difference.n} replicates: no spread to test against, only signs"
     return Verdict(
         against=entry,
         level=point.level,
@@ -252,9 +251,16 @@ def _verdict(
         p=difference.p,
         p_adjusted=p_adjusted,
         verdict=found,
-        reason=constant if undecided and difference.sd == 0 else broken,
+        reason=_constant(difference) if undecided and difference.sd == 0 else broken,
         replicates_needed=replicates_needed(difference, margin, len(adjusted)) if undecided else None,
     )
+
+
+def _constant(difference: Difference) -> str:
+    """Why a difference without spread is undecided."""
+    if difference.paired:
+        return f"the same difference in all {difference.n} replicates: no spread to test against, only signs"
+    return "all replicates of the run are equal, and all of the entry: no spread to test against, only their number"
 
 
 def _rankings(mine: Points, theirs: Mapping[str, Points], metric: Metric) -> tuple[list[Ranking], tuple[float, ...]]:

@@ -92,6 +92,7 @@ def _how(against: Against) -> str:
 
 
 def _detail(name: str, against: Against) -> _Sheet:
+    more = "replicates" if against.paired else "replicates of each"
     rows = tuple(
         (
             words.percent(v.density),
@@ -99,7 +100,7 @@ def _detail(name: str, against: Against) -> _Sheet:
             words.interval(v.ci95, signed=True),
             words.probability(v.p_adjusted),
             v.verdict,
-            v.reason or ("" if v.replicates_needed is None else f"about {v.replicates_needed} replicates would decide"),
+            v.reason or ("" if v.replicates_needed is None else f"about {v.replicates_needed} {more} would decide"),
         )
         for v in against.verdicts
     )

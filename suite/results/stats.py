@@ -42,7 +42,8 @@ class Estimate:
 class Difference:
     """How much better a is than b (positive is better), with 95 % interval and two-sided p-value before adjustment.
 
-    `n` counts the pairs, or the smaller group. SD is that of the paired differences; unpaired ones have none.
+    `n` counts the pairs, or the smaller group. SD is that of the paired differences, or of the difference of two single
+    values, one of each group: the root of the sum of their variances.
     """
 
     n: int
@@ -50,6 +51,7 @@ class Difference:
     sd: float | None
     interval: Interval | None
     p: float | None
+    paired: bool = True
 
 
 def estimate(values: Sequence[float], statistic: Statistic = "mean") -> Estimate:
@@ -99,20 +101,21 @@ def welch(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True)
     x, y = _finite(a), _finite(b)
     n = min(x.size, y.size)
     if n == 0:
-        return Difference(0, None, None, None, None)
+        return Difference(0, None, None, None, None, paired=False)
     scales = [float(np.abs(v).max()) for v in (x, y)]
     difference = float(centre(x, "mean") - centre(y, "mean")) * (1 if higher_is_better else -1)
     value = _snap(difference, max(scales))  # a difference carries the rounding of the larger
     if n == 1:
-        return Difference(1, value, None, None, None)
-    va, vb = (0.0 if _constant(v, scale) else _sd(v) ** 2 / v.size for v, scale in zip((x, y), scales, strict=True))
+        return Difference(1, value, None, None, None, paired=False)
+    sds = [0.0 if _constant(v, scale) else _sd(v) for v, scale in zip((x, y), scales, strict=True)]
+    va, vb = sds[0] ** 2 / x.size, sds[1] ** 2 / y.size
     if va + vb == 0:
         p = 1.0 if value == 0 else 2 / math.comb(x.size + y.size, x.size)
-        return Difference(n, value, None, (value, value), p)
+        return Difference(n, value, 0.0, (value, value), p, paired=False)
     share = va / (va + vb)
     df = 1 / (share**2 / (x.size - 1) + (1 - share) ** 2 / (y.size - 1))
     interval, p = _student(value, math.sqrt(va + vb), df)
-    return Difference(n, value, None, interval, p)
+    return Difference(n, value, math.hypot(*sds), interval, p, paired=False)
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
@@ -142,14 +145,16 @@ def replicates_needed(difference: Difference, margin: float, tests: int = 1) -> 
     """The least number of replicates that gives a verdict if mean and SD stay as they are; None beyond a thousand.
 
     A verdict is p < .05 / `tests` (the hardest step of Holm), or an interval within +-margin. It is an estimate from
-    few values: the mean it supposes is as uncertain as the interval says. None with fewer than two pairs.
+    few values: the mean it supposes is as uncertain as the interval says. None with fewer than two pairs. Unpaired, it
+    is a number of each group; n - 1 is the least that Welch's degrees of freedom can be, so fewer may do.
     """
     if difference.value is None or difference.sd is None:
         return None
     effect, level = abs(difference.value), ALPHA / max(1, tests)
     for n in range(difference.n + 1, MOST_REPLICATES + 1):
         if difference.sd == 0:
-            if effect > 0 and 2.0 ** (1 - n) < level:
+            least = 2.0 ** (1 - n) if difference.paired else 2 / math.comb(2 * n, n)
+            if effect > 0 and least < level:
                 return n
             continue
         error = difference.sd / math.sqrt(n)

@@ -90,6 +90,24 @@ def test_other_replicates_are_compared_unpaired(board: Board) -> None:
     assert "fewer replicates, unpaired (Welch): 0 to 2 of the run, 0 to 4 of the entry" in said
 
 
+def test_an_undecided_unpaired_difference_says_how_many_replicates_would_decide(board: Board) -> None:
+    comparison = compare(run_of(view(papers)), board_of(board, rival(value=shifted(0.03, noise=0.03), replicates=5)))
+    verdicts = only(comparison).against[0].verdicts
+    assert {v.verdict for v in verdicts} == {"undecided"}
+    assert all(v.replicates_needed is not None and v.replicates_needed > 3 for v in verdicts)
+    assert f"| about {verdicts[0].replicates_needed} replicates of each would decide |" in as_markdown(comparison)
+
+
+def test_unpaired_values_without_spread_are_told_by_their_number_alone(board: Board) -> None:
+    def constant(value: float) -> Any:
+        return lambda arm, level, replicate: value
+
+    run = run_of(view(constant(0.9), replicates=(10, 11, 12)))
+    verdicts = only(compare(run, board_of(board, rival(value=constant(0.7))))).against[0].verdicts
+    assert all(v.verdict == "undecided" and "only their number" in (v.reason or "") for v in verdicts)
+    assert {v.replicates_needed for v in verdicts} == {5}  # 2 / C(10, 5) < .05 / 4 densities
+
+
 def test_replicates_that_begin_elsewhere_are_no_pairs(board: Board) -> None:
     comparison = compare(run_of(view(papers, replicates=(10, 11, 12))), board_of(board, rival()))
     assert only(comparison).against[0].paired is False

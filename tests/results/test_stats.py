@@ -207,6 +207,26 @@ def test_replicates_needed_gives_up_rather_than_promise() -> None:
     assert stats.replicates_needed(Difference(2, 0.5, 0.0, (0.5, 0.5), 0.5), margin=0.0) == 6
 
 
+def test_replicates_needed_of_unpaired_groups_is_a_number_of_each() -> None:
+    a, b = [0.80, 0.90, 1.00], [0.70, 0.76, 0.85, 0.95]
+    found = stats.welch(a, b)
+    assert found.sd == pytest.approx(math.hypot(np.std(a, ddof=1), np.std(b, ddof=1)))
+    needed = stats.replicates_needed(found, margin=0.0)
+    assert needed is not None
+
+    def p(n: int) -> float:
+        means, sds = (np.mean(a), np.mean(b)), (np.std(a, ddof=1), np.std(b, ddof=1))
+        return float(oracle.ttest_ind_from_stats(means[0], sds[0], n, means[1], sds[1], n, equal_var=False).pvalue)
+
+    assert p(needed) < 0.05 < p(needed - 3)  # up to two too many: the degrees of freedom are the least possible
+
+
+def test_replicates_needed_without_spread_counts_permutations_where_unpaired() -> None:
+    """2 / C(6, 3) = .1 and 2 / C(8, 4) = .029, where the signs of four pairs give .125."""
+    assert stats.replicates_needed(stats.welch([1.0] * 3, [0.5] * 3), margin=0.0) == 4
+    assert stats.replicates_needed(stats.paired([1.0] * 3, [0.5] * 3), margin=0.0) == 6
+
+
 def test_critical_density_stops_at_the_first_density_that_fails() -> None:
     densities = [0.1, 0.8, 0.4, 0.2]
     assert stats.critical_density(densities, [0.0, 0.0, -0.01, -0.02], margin=0.01) == 0.4
