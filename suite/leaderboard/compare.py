@@ -11,7 +11,7 @@ from suite.leaderboard.standing import RANKED, curves, same_density
 from suite.results.bootstrap import Statistic
 from suite.results.curve import Point, curves_of
 from suite.results.judge import Verdict
-from suite.results.stats import Difference, area, holm, outcome, paired, replicates_needed, tie_groups, welch
+from suite.results.stats import Difference, area, holm, middle, outcome, paired, replicates_needed, tie_groups, welch
 from suite.results.view import RunView, TaskView
 
 RUN = "this run"
@@ -48,12 +48,13 @@ class Apart:
 class Ranking:
     """The run among the entries at a density, or (None) by area: best first, in groups that are not told apart.
 
-    `unranked` have a diverged replicate there.
+    `centres` are what they are ranked by: means, in RL interquartile means of ten replicates or more; areas are ranked
+    by their mean. `unranked` have a diverged replicate there.
     """
 
     density: float | None
     groups: tuple[tuple[str, ...], ...]
-    means: Mapping[str, float]
+    centres: Mapping[str, float]
     unranked: tuple[str, ...]
 
     @property
@@ -122,9 +123,8 @@ def _compared(view: TaskView, board: Board, named: str | None) -> TaskComparison
     reasons = {entry.id: _hindrance(view, entry) for entry in others if _task(entry) == view.spec.id}
     rivals = [entry for entry in others if isinstance(entry, Measured) and reasons.get(entry.id, "") is None]
     mine = _points(view)
-    metric = view.spec.metric
     rankings, densities = (
-        _rankings(mine, {rival.id: _points(rival) for rival in rivals}, metric) if rivals else ([], ())
+        _rankings(mine, {rival.id: _points(rival) for rival in rivals}, view.spec) if rivals else ([], ())
     )
     return TaskComparison(
         spec=view.spec,
@@ -221,8 +221,11 @@ def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> D
     if not in_pairs:
         return welch(_known(mine), _known(theirs), better)
     both = [(a, b) for a, b in zip(mine.values, theirs.values, strict=True) if a is not None and b is not None]
-    statistic: Statistic = "iqm" if spec.domain == "rl" else "mean"
-    return paired([a for a, _ in both], [b for _, b in both], better, statistic)
+    return paired([a for a, _ in both], [b for _, b in both], better, _statistic(spec))
+
+
+def _statistic(spec: TaskSpec) -> Statistic:
+    return "iqm" if spec.domain == "rl" else "mean"
 
 
 def _broken(mine: Point, theirs: Point) -> str | None:
@@ -263,18 +266,18 @@ def _constant(difference: Difference) -> str:
     return "all replicates of the run are equal, and all of the entry: no spread to test against, only their number"
 
 
-def _rankings(mine: Points, theirs: Mapping[str, Points], metric: Metric) -> tuple[list[Ranking], tuple[float, ...]]:
+def _rankings(mine: Points, theirs: Mapping[str, Points], spec: TaskSpec) -> tuple[list[Ranking], tuple[float, ...]]:
     """A ranking by area first, over the densities that all have, then one at each density that any entry shares."""
     shared = {name: _shared(mine, points) for name, points in theirs.items()}
     found: list[Ranking] = []
     common = [0, *(level for level in sorted(mine) if all(level in levels for levels in shared.values()))]
-    areas = {name: _areas(points, common, mine[0], metric) for name, points in {RUN: mine, **theirs}.items()}
+    areas = {name: _areas(points, common, mine[0], spec.metric) for name, points in {RUN: mine, **theirs}.items()}
     if len(common) > 1 and areas[RUN]:
-        found.append(_ranking(None, areas, True))
+        found.append(_ranking(None, areas, True, "mean"))
     for level in sorted({level for levels in shared.values() for level in levels}):
         here = {RUN: mine[level]} | {name: theirs[name][level] for name, levels in shared.items() if level in levels}
         values = {name: _known(point) if None not in point.values else [] for name, point in here.items()}
-        found.append(_ranking(mine[level].density, values, metric.higher_is_better))
+        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, _statistic(spec)))
     return found, tuple(mine[level].density for level in common)
 
 
@@ -295,12 +298,14 @@ def _areas(points: Points, levels: Sequence[int], dense: Point, metric: Metric) 
     return [value for value in found if value is not None]
 
 
-def _ranking(density: float | None, values: Mapping[str, Sequence[float]], higher_is_better: bool) -> Ranking:
+def _ranking(
+    density: float | None, values: Mapping[str, Sequence[float]], higher_is_better: bool, statistic: Statistic
+) -> Ranking:
     ranked = [name for name, own in values.items() if own]
-    groups = tie_groups([values[name] for name in ranked], higher_is_better)
+    groups = tie_groups([values[name] for name in ranked], higher_is_better, statistic)
     return Ranking(
         density=density,
         groups=tuple(tuple(ranked[i] for i in group) for group in groups),
-        means={name: math.fsum(values[name]) / len(values[name]) for name in ranked},
+        centres={name: middle(values[name], statistic) for name in ranked},
         unranked=tuple(name for name in values if name not in ranked),
     )

@@ -14,6 +14,7 @@ from suite.experiment.task import Metric, TaskSpec
 from suite.leaderboard.board import BadEntry
 from suite.leaderboard.schema import Measured, TaskRef
 from suite.leaderboard.schema import Point as EntryPoint
+from suite.results.bootstrap import Statistic
 from suite.results.curve import Point, TaskCurves
 from suite.results.judge import Area, Judgement, judge
 from suite.results.stats import estimate, tie_groups
@@ -99,8 +100,8 @@ def curves(entry: Measured) -> TaskCurves:
     spec = TaskSpec.model_construct(
         id=entry.task.id, version=entry.task.version, scale=entry.task.scale, metric=entry.metric
     )
-    rl = entry.domain == "rl"
-    arms = {arm: tuple(_point(p, rl) for p in points) for arm, points in entry.curves.items()}
+    statistic = _statistic(entry.task)
+    arms = {arm: tuple(_point(p, statistic) for p in points) for arm, points in entry.curves.items()}
     dense = next(iter(arms.values()))[0]
     drawn = {arm: points for arm, points in arms.items() if arm != "dense"}
     return TaskCurves(spec, entry.method.settings, tuple(range(entry.protocol.replicates)), dense, drawn)
@@ -122,11 +123,13 @@ def densities(standings: Iterable[Standing]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def rank(samples: Mapping[str, Sequence[float]], higher_is_better: bool) -> dict[str, Rank]:
-    """Ranks with tie groups of named samples; one without values has no rank."""
+def rank(
+    samples: Mapping[str, Sequence[float]], higher_is_better: bool, statistic: Statistic = "mean"
+) -> dict[str, Rank]:
+    """Ranks with tie groups of named samples, as `tie_groups` has them; one without values has no rank."""
     names = [name for name, values in samples.items() if values]
     ranks: dict[str, Rank] = {}
-    for group in tie_groups([samples[name] for name in names], higher_is_better):
+    for group in tie_groups([samples[name] for name in names], higher_is_better, statistic):
         place = len(ranks) + 1
         ranks |= {names[i]: Rank(place, len(group) > 1) for i in group}
     return ranks
@@ -158,8 +161,8 @@ def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
             )
 
 
-def _point(point: EntryPoint, rl: bool) -> Point:
-    e = estimate([value for value in point.values if value is not None], "iqm" if rl else "mean")
+def _point(point: EntryPoint, statistic: Statistic) -> Point:
+    e = estimate([value for value in point.values if value is not None], statistic)
     return Point(
         level=point.level,
         density=point.density,
@@ -174,10 +177,17 @@ def _point(point: EntryPoint, rl: bool) -> Point:
     )
 
 
+def _statistic(task: TaskRef) -> Statistic:
+    """What is shown of a task's values and ranks them; it takes effect from ten."""
+    return "iqm" if task.id.startswith("rl/") else "mean"
+
+
 def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing]) -> Group:
     columns = densities(standings)
     ranks = {
-        density: rank({s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better)
+        density: rank(
+            {s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better, _statistic(task)
+        )
         for density in columns
     }
     over = {s.entry.id: _area_over(s, columns) for s in standings}

@@ -74,9 +74,8 @@ def _of_task(run: str, task: TaskComparison) -> list[_Sheet]:
         sheets.append(_Sheet(f"{run}: {name}", ("entry", "difference", "run beats it at"), rows))
         sheets += [_detail(name, against) for against in task.against]
     if task.rankings:
-        sheets.append(
-            _Sheet(f"{name}: ranks", ("at", "rank", "best first, ties in brackets", "unranked"), _ranks(task))
-        )
+        columns = ("at", "rank", "best first, ties in brackets", "unranked")
+        sheets.append(_Sheet(f"{name}: ranks{_ranked_by(task)}", columns, _ranks(task)))
     if task.apart:
         apart = tuple((a.entry, a.reason) for a in task.apart)
         sheets.append(_Sheet(f"{name}: not comparable", ("entry", "why"), apart))
@@ -108,6 +107,10 @@ def _detail(name: str, against: Against) -> _Sheet:
     return _Sheet(f"{name} against {against.entry}, {_how(against)}", columns, rows)
 
 
+def _ranked_by(task: TaskComparison) -> str:
+    return ", by interquartile mean from ten replicates" if task.spec.domain == "rl" else ""
+
+
 def _ranks(task: TaskComparison) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
@@ -121,7 +124,7 @@ def _ranks(task: TaskComparison) -> tuple[tuple[str, ...], ...]:
 
 
 def _group(ranking: Ranking, group: Sequence[str]) -> str:
-    named = ", ".join(f"{name} {words.number(ranking.means[name])}" for name in group)
+    named = ", ".join(f"{name} {words.number(ranking.centres[name])}" for name in group)
     return f"({named})" if len(group) > 1 else named
 
 

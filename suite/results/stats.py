@@ -57,13 +57,21 @@ class Difference:
 def estimate(values: Sequence[float], statistic: Statistic = "mean") -> Estimate:
     """Mean, SD and interval of values; `iqm` takes effect from ten values. Raises ValueError for NaN and infinity."""
     x = _finite(values)
-    used: Statistic = statistic if x.size >= BOOTSTRAP_FROM else "mean"
+    used = _used(x.size, statistic)
     if x.size == 0:
         return Estimate(0, None, None, None, None, used)
     mean, middle = float(centre(x, "mean")), float(centre(x, used))
     if x.size == 1:
         return Estimate(1, mean, None, middle, None, used)
     return Estimate(x.size, mean, _sd(x), middle, _test(x, used, np.abs(x).max())[0], used)
+
+
+def middle(values: Sequence[float], statistic: Statistic = "mean") -> float:
+    """The `centre` of their estimate, without its interval. Raises ValueError for NaN, infinity and no value."""
+    x = _finite(values)
+    if x.size == 0:
+        raise ValueError("no value has no middle")
+    return float(centre(x, _used(x.size, statistic)))
 
 
 def paired(
@@ -81,7 +89,7 @@ def paired(
     d = (x - y) if higher_is_better else (y - x)
     if d.size == 0:
         return Difference(0, None, None, None, None)
-    used: Statistic = statistic if d.size >= BOOTSTRAP_FROM else "mean"
+    used = _used(d.size, statistic)
     value = float(centre(d, used))
     if d.size == 1:
         return Difference(1, value, None, None, None)
@@ -191,21 +199,29 @@ def area(densities: Sequence[float], values: Sequence[float], chance: float, den
     return float(np.trapezoid(y, x) / (x[-1] - x[0]))
 
 
-def tie_groups(entries: Sequence[Sequence[float]], higher_is_better: bool = True) -> tuple[tuple[int, ...], ...]:
-    """Entries by rank, best mean first, cut into groups: each is not significantly different from its group's leader.
+def tie_groups(
+    entries: Sequence[Sequence[float]], higher_is_better: bool = True, statistic: Statistic = "mean"
+) -> tuple[tuple[int, ...], ...]:
+    """Entries by rank, best `middle` first, cut into groups: each is not significantly worse than its group's leader.
 
-    Welch's test at .05 between leader and entry; an entry of one value cannot be told apart and joins.
+    Welch's test of means at .05 between leader and entry, whatever the statistic; an entry of one value cannot be told
+    apart and joins. So does one with the better mean and the worse interquartile mean: the test contradicts the rank.
     """
     sign = 1 if higher_is_better else -1
-    order = sorted(range(len(entries)), key=lambda i: (-sign * float(np.mean(entries[i])), i))
+    order = sorted(range(len(entries)), key=lambda i: (-sign * middle(entries[i], statistic), i))
     groups: list[list[int]] = []
     for i in order:
-        p = welch(entries[groups[-1][0]], entries[i]).p if groups else 0.0
-        if p is None or p >= ALPHA:
+        if groups and _joins(entries[i], entries[groups[-1][0]], higher_is_better):
             groups[-1].append(i)
         else:
             groups.append([i])
     return tuple(tuple(group) for group in groups)
+
+
+def _joins(entry: Sequence[float], leader: Sequence[float], higher_is_better: bool) -> bool:
+    """Whether an entry's mean is not significantly worse than the leader's."""
+    found = welch(leader, entry, higher_is_better)
+    return found.p is None or found.value is None or found.p >= ALPHA or found.value <= 0
 
 
 def _test(x: Array, statistic: Statistic, scale: float) -> tuple[Interval, float]:
@@ -222,6 +238,11 @@ def _test(x: Array, statistic: Statistic, scale: float) -> tuple[Interval, float
 def _student(value: float, error: float, df: float) -> tuple[Interval, float]:
     half = float(stdtrit(df, 0.975)) * error
     return (value - half, value + half), 2 * float(stdtr(df, -abs(value) / error))
+
+
+def _used(n: int, statistic: Statistic) -> Statistic:
+    """The interquartile mean takes effect from ten values."""
+    return statistic if n >= BOOTSTRAP_FROM else "mean"
 
 
 def _sd(x: Array) -> float:

@@ -153,7 +153,23 @@ def test_ranks_have_tie_groups_at_every_density_and_by_area(board: Board) -> Non
     for ranking in task.rankings:
         assert [set(group) for group in ranking.groups] == [{"best"}, {RUN, "twin"}, {"worst"}]
         assert ranking.rank == 2
-    assert levels[0].means[RUN] == pytest.approx(sum(papers("winning", 1, r) for r in range(3)) / 3)
+    assert levels[0].centres[RUN] == pytest.approx(sum(papers("winning", 1, r) for r in range(3)) / 3)
+
+
+def test_rl_is_ranked_by_the_interquartile_mean_that_is_shown(board: Board) -> None:
+    task = spec(id="rl/toy", metric={"name": "return", "unit": "reward", "chance": 20.0})
+    ten = tuple(range(10))
+    steady = rival(
+        "steady", lambda arm, level, r: 490.0 + r / 10, replicates=10, task={"id": task.id, "hash": task.hash}
+    )
+    steady = Measured(**steady.model_dump() | {"metric": task.metric.model_dump()})
+    run = run_of(view(lambda arm, level, r: 500.0 if r else 300.0, task, replicates=ten))
+    comparison = compare(run, board_of(board, steady))
+    area, *levels = only(comparison).rankings
+    assert [ranking.groups for ranking in levels] == [((RUN, "steady"),)] * 4
+    assert levels[0].centres == pytest.approx({RUN: 500.0, "steady": 490.45})
+    assert area.centres["steady"] == pytest.approx((490.45 - 20) / (480 - 20))
+    assert "ranks, by interquartile mean from ten replicates" in as_markdown(comparison)
 
 
 def test_areas_have_one_dense_network_as_their_unit(board: Board) -> None:
@@ -164,7 +180,7 @@ def test_areas_have_one_dense_network_as_their_unit(board: Board) -> None:
 
     board_of(board, rival("poor", poor_dense))
     area = only(compare(run_of(view(papers)), board)).rankings[0]
-    assert area.means["poor"] < area.means[RUN] < 1.01
+    assert area.centres["poor"] < area.centres[RUN] < 1.01
 
 
 @pytest.mark.parametrize(
@@ -188,7 +204,7 @@ def test_an_entry_that_is_not_comparable_is_listed_with_the_reason(
     ((name, why),) = [(apart.entry, apart.reason) for apart in task.apart]
     assert name == "other"
     assert why.startswith(reason)
-    assert all("other" not in ranking.means for ranking in task.rankings)
+    assert all("other" not in ranking.centres for ranking in task.rankings)
     with pytest.raises(UsageError, match="entry other and the-run are not comparable: ") as caught:
         compare(run, board, "other")
     assert reason in str(caught.value)
@@ -199,7 +215,7 @@ def test_reported_figures_are_never_ranked(board: Board) -> None:
     board_of(board, rival(), reported())
     task = only(compare(run, board))
     assert [apart.entry for apart in task.apart] == ["paper"]
-    assert all("paper" not in ranking.means for ranking in task.rankings)
+    assert all("paper" not in ranking.centres for ranking in task.rankings)
     with pytest.raises(UsageError, match="reported: published figures are never ranked against measured ones"):
         compare(run, board, "paper")
 

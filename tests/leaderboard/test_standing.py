@@ -71,6 +71,25 @@ def test_ranks_are_those_of_the_tie_groups(samples: list[list[float]], higher: b
         before += len(group)
 
 
+RETURN = METRIC | {"name": "return", "unit": "reward", "chance": 20.0, "margin": 25.0}
+GAME = {"id": "rl/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"}
+
+
+def test_rl_is_ranked_by_the_interquartile_mean_that_is_shown() -> None:
+    """One failure of ten lowers the mean and not the interquartile mean."""
+    entries = [
+        measured(lambda arm, level, r: 500.0 if r else 300.0, "fails", replicates=10, task=GAME, metric=RETURN),
+        measured(lambda arm, level, r: 490.0 + r / 10, "steady", replicates=10, task=GAME, metric=RETURN),
+    ]
+    (group,) = groups(map(standing, entries))
+    shown = {s.entry.id: s.at(0.8) for s in group.standings}
+    assert {name: point.centre for name, point in shown.items() if point} == pytest.approx(
+        {"fails": 500.0, "steady": 490.45}
+    )
+    assert [list(ranks) for ranks in group.ranks.values()] == [["fails", "steady"]] * 4
+    assert group.ranks[group.densities[0]]["steady"] == Rank(1, True)
+
+
 def test_only_entries_of_one_hash_scale_and_metric_share_a_group() -> None:
     task = measured().task.model_dump()
     entries = [

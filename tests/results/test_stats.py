@@ -264,6 +264,31 @@ def test_tie_groups_compare_with_the_leader_of_the_group() -> None:
     assert stats.tie_groups([]) == ()
 
 
+FAILING = [500.0] * 15 + [10.0] * 5
+"""Five failures of twenty: the interquartile mean leaves them out; the mean is far lower, and significantly so."""
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_statistic_ranks_and_the_test_of_means_ties(sign: int) -> None:
+    """Whoever has the worse interquartile mean and the better mean is not shown to be worse."""
+    steady, poor = ([sign * (mean + i) for i in range(20)] for mean in (470.0, 100.0))
+    entries = [poor, steady, [sign * value for value in FAILING]]
+    p = stats.welch(entries[1], entries[2]).p
+    assert p is not None
+    assert p < 0.05
+    assert stats.tie_groups(entries, sign > 0, "iqm") == ((2, 1), (0,))
+    assert stats.tie_groups(entries, sign > 0) == ((1,), (2,), (0,))
+
+
+def test_nine_values_have_no_interquartile_mean() -> None:
+    nine, ten = [1.0] * 8 + [0.0], [1.0] * 9 + [0.0]
+    assert stats.middle(nine, "iqm") == pytest.approx(8 / 9)
+    assert stats.middle(ten, "iqm") == 1.0 != stats.middle(ten)
+    assert stats.middle(ten, "iqm") == stats.estimate(ten, "iqm").centre
+    with pytest.raises(ValueError, match="no value"):
+        stats.middle([])
+
+
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 1).map(lambda x: round(x, 3)), min_size=10, max_size=14))
 def test_nothing_is_nan_from_ten_values_on(values: list[float]) -> None:
