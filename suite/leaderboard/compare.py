@@ -18,7 +18,7 @@ RUN = "this run"
 """The run's name in a ranking: no entry's id has a space."""
 
 Points = Mapping[int, Point]
-"""The points of the arm that is ranked, by level."""
+"""The points of the arm that is ranked, by the run's level: an entry's are those of the same densities."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _compared(view: TaskView, board: Board, named: str | None) -> TaskComparison
     rivals = [entry for entry in others if isinstance(entry, Measured) and reasons.get(entry.id, "") is None]
     mine = _points(view)
     rankings, densities = (
-        _rankings(mine, {rival.id: _points(rival) for rival in rivals}, view.spec) if rivals else ([], ())
+        _rankings(mine, {rival.id: _aligned(rival, mine) for rival in rivals}, view.spec) if rivals else ([], ())
     )
     return TaskComparison(
         spec=view.spec,
@@ -168,7 +168,7 @@ def _too_little(view: TaskView, entry: Measured) -> str | None:
     left = _left(view)
     if left > 0:
         return f"the run is unfinished: {left} of {view.expected} cells are still to do"
-    if not _shared(_points(view), _points(entry)):
+    if not _shared(mine := _points(view), _aligned(entry, mine)):
         return f"no density in common: rate {entry.method.settings.rate}, the run has {view.method.rate}"
     return None
 
@@ -184,15 +184,26 @@ def _left(view: TaskView) -> int:
     return view.expected - len(view.cells) - len(lost)
 
 
-def _points(of: TaskView | Measured) -> Points:
-    drawn = curves(of) if isinstance(of, Measured) else curves_of(of)
-    return {point.level: point for point in drawn.arms.get(RANKED, ())}
+def _points(view: TaskView) -> Points:
+    return {point.level: point for point in curves_of(view).arms.get(RANKED, ())}
+
+
+def _aligned(entry: Measured, mine: Points) -> Points:
+    """An entry's points by the run's levels: methods of other rates meet at other levels of one density."""
+    theirs = curves(entry).arms.get(RANKED, ())
+    found = {level: _nearest(point, theirs) for level, point in mine.items()}
+    return {level: point for level, point in found.items() if point is not None}
+
+
+def _nearest(to: Point, points: Sequence[Point]) -> Point | None:
+    """The point of the same density, that of the same level first; dense meets dense alone."""
+    same = [p for p in points if (p.level > 0) == (to.level > 0) and same_density(p.density, to.density)]
+    return min(same, key=lambda p: (p.level != to.level, abs(p.density - to.density)), default=None)
 
 
 def _shared(mine: Points, theirs: Points) -> list[int]:
-    """Levels, the dense one apart, that both have at one density."""
-    levels = sorted(level for level in mine if level > 0 and level in theirs)
-    return [level for level in levels if same_density(mine[level].density, theirs[level].density)]
+    """The run's levels, the dense one apart, at whose density the entry has a point."""
+    return sorted(level for level in mine if level > 0 and level in theirs)
 
 
 def _known(point: Point) -> list[float]:
@@ -200,7 +211,8 @@ def _known(point: Point) -> list[float]:
 
 
 def _against(view: TaskView, entry: Measured) -> Against:
-    mine, theirs = _points(view), _points(entry)
+    mine = _points(view)
+    theirs = _aligned(entry, mine)
     replicates = view.replicates, tuple(range(entry.protocol.replicates))
     in_pairs = replicates[0] == replicates[1]
     shared = _shared(mine, theirs)

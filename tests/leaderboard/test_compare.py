@@ -1,5 +1,6 @@
 """A run against the board, on runs and entries whose values are known."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -244,18 +245,48 @@ def test_a_run_that_is_not_comparable_says_why(board: Board, changed: dict[str, 
         compare(run, board, "rival")
 
 
-def test_other_densities_are_not_compared(board: Board) -> None:
+def pruned_at(rate: float, value: Any = papers) -> TaskView:
+    """A run of the winning arm alone, two levels at another rate."""
     task = spec()
-    cells = [
-        cell(task, arm, level, r, papers(arm, level, r), density=0.5**level)
-        for arm in ("dense", "winning")
-        for level in ((0,) if arm == "dense" else (1, 2))
-        for r in range(3)
-    ]
-    halving = TaskView(task, Method(rate=0.5), ("winning",), 2, None, (0, 1, 2), 9, tuple(cells))
+    places = [("dense", 0, r) for r in range(3)] + [("winning", level, r) for level in (1, 2) for r in range(3)]
+    cells = tuple(cell(task, *place, value(*place), density=(1 - rate) ** place[1]) for place in places)
+    return TaskView(task, Method(rate=rate), ("winning",), 2, None, (0, 1, 2), 9, cells)
+
+
+def test_other_densities_are_not_compared(board: Board) -> None:
     board_of(board, rival())
-    (apart,) = only(compare(run_of(halving), board)).apart
+    (apart,) = only(compare(run_of(pruned_at(0.5)), board)).apart
     assert apart.reason == "no density in common: rate 0.2, the run has 0.5"
+
+
+def test_methods_of_other_rates_are_compared_where_their_densities_meet(board: Board) -> None:
+    """Level 1 at .36 is level 2 at .2, and has its density."""
+    task = only(compare(run_of(pruned_at(0.36)), board_of(board, rival(value=shifted(0.05)))))
+    verdicts = task.against[0].verdicts
+    assert [(v.level, v.density) for v in verdicts] == [(1, 0.64), (2, pytest.approx(0.4096))]
+    for verdict, level in zip(verdicts, (2, 4), strict=True):
+        theirs = [shifted(0.05)("winning", level, r) for r in range(3)]
+        assert verdict.difference == paired([papers("winning", verdict.level, r) for r in range(3)], theirs).value
+    assert task.area_densities == pytest.approx([1.0, 0.64, 0.4096])
+    assert [ranking.rank for ranking in task.rankings] == [1, 1, 1]
+
+
+def test_levels_of_one_density_are_compared_level_by_level(board: Board) -> None:
+    """A mask too small to prune keeps its density at the next level."""
+    task = spec()
+    small = view(papers, task)
+    cells = [one.model_copy(update={"density": 0.5}) if one.level > 2 else one for one in small.cells]
+    entry = rival(value=shifted(0.05))
+    curves = {
+        arm: tuple(p.model_copy(update={"density": 0.5}) if p.level > 2 else p for p in points)
+        for arm, points in entry.curves.items()
+    }
+    run = run_of(dataclasses.replace(small, cells=tuple(cells)))
+    board_of(board, entry.model_copy(update={"curves": curves}))
+    verdicts = only(compare(run, board)).against[0].verdicts
+    assert [v.level for v in verdicts] == [1, 2, 3, 4]
+    theirs = [shifted(0.05)("winning", 4, r) for r in range(3)]
+    assert verdicts[3].difference == paired([papers("winning", 4, r) for r in range(3)], theirs).value
 
 
 def test_levels_that_only_one_has_are_left_out(board: Board) -> None:
