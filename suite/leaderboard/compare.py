@@ -26,7 +26,8 @@ class Against:
     """The run against an entry: a verdict per common density, a positive difference speaks for the run.
 
     `paired` differences are taken replicate by replicate, the random streams being the same; others, of a run and an
-    entry with other `replicates` (the run's, the entry's), are Welch's.
+    entry with other `replicates` (the run's, the entry's), are Welch's. At densities in `lost` more of the run's
+    replicates diverged than of the entry's, by share: there is no verdict, and the run is no match for the entry.
     """
 
     entry: str
@@ -34,6 +35,7 @@ class Against:
     paired: bool
     replicates: tuple[tuple[int, ...], tuple[int, ...]]
     verdicts: tuple[Verdict, ...]
+    lost: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the run loses to the named entry at any density; never without a named entry."""
-        verdicts = [v for task in self.tasks for against in task.against for v in against.verdicts]
-        return self.entry is not None and any(verdict.verdict == "loses" for verdict in verdicts)
+        """Whether the run loses to the named entry at any density, or diverges more; never without a named entry."""
+        against = [one for task in self.tasks for one in task.against]
+        return self.entry is not None and any(
+            one.lost or any(verdict.verdict == "loses" for verdict in one.verdicts) for one in against
+        )
 
 
 def compare(run: RunView, board: Board, entry: str | None = None) -> Comparison:
@@ -159,7 +163,7 @@ def _other_task(view: TaskView, entry: Measured) -> str | None:
 def _too_little(view: TaskView, entry: Measured) -> str | None:
     for whose, replicates, arms in (
         ("entry", entry.protocol.replicates, set(entry.curves)),
-        ("run", len(view.replicates), {cell.arm for cell in view.cells}),
+        ("run", len(view.replicates), {*view.arms, *(cell.arm for cell in view.cells)}),
     ):
         if replicates < 2:
             return f"the {whose} has one replicate: no interval"
@@ -225,7 +229,8 @@ def _against(view: TaskView, entry: Measured) -> Against:
         _verdict(entry.id, mine[level], differences[level], view.spec.metric.margin, broken[level], adjusted)
         for level in shared
     )
-    return Against(entry.id, entry.title, in_pairs, replicates, verdicts)
+    lost = tuple(mine[level].density for level in shared if _lost(mine[level]) > _lost(theirs[level]))
+    return Against(entry.id, entry.title, in_pairs, replicates, verdicts, lost)
 
 
 def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> Difference:
@@ -238,6 +243,11 @@ def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> D
 
 def _statistic(spec: TaskSpec) -> Statistic:
     return "iqm" if spec.domain == "rl" else "mean"
+
+
+def _lost(point: Point) -> float:
+    """Share of the replicates that diverged, here or before."""
+    return point.values.count(None) / len(point.values)
 
 
 def _broken(mine: Point, theirs: Point) -> str | None:

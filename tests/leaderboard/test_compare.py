@@ -134,6 +134,46 @@ def test_losing_at_one_density_is_enough(board: Board) -> None:
     assert comparison.worse is True
 
 
+def diverging(lost: dict[int, int], replicates: tuple[int, ...] = (0, 1, 2)) -> TaskView:
+    """A run whose ladder diverged: the replicate, and the level at which it did."""
+
+    def value(arm: str, level: int, replicate: int) -> float | None:
+        gone = arm in ("winning", "dense") and level == lost.get(replicate)
+        return None if gone else papers(arm, level, replicate)
+
+    after = [(a, n, r) for a in ("winning", "reinit", "random") for n in range(1, 5) for r in lost if n > lost[r]]
+    return view(value, replicates=replicates, skip=after)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_run_that_diverged_everywhere_is_worse(board: Board, level: int) -> None:
+    """It has no verdict to lose by; at level 0 it has no winning ticket at all."""
+    comparison = compare(run_of(diverging(dict.fromkeys(range(3), level))), board_of(board, rival()), "rival")
+    assert {v.verdict for v in only(comparison).against[0].verdicts} == {"undecided"}
+    assert comparison.worse is True
+
+
+def test_one_diverged_replicate_is_worse_than_none(board: Board) -> None:
+    run = run_of(diverging({1: 3}))
+    comparison = compare(run, board_of(board, rival()), "rival")
+    assert only(comparison).against[0].lost == pytest.approx((0.8**3, 0.8**4))
+    assert comparison.worse is True
+    assert as_json(comparison)["tasks"][0]["against"][0]["lost"] == pytest.approx([0.8**3, 0.8**4])
+    assert compare(run, board).worse is False
+
+
+def test_a_run_that_diverged_no_more_than_the_entry_is_not_worse(board: Board) -> None:
+    def lost(arm: str, level: int, replicate: int) -> float | None:
+        return None if arm == "winning" and level >= 3 and replicate == 1 else papers(arm, level, replicate)
+
+    board_of(board, rival(value=lost))
+    for levels in ({1: 3}, {2: 3}, {2: 4}, {}):
+        assert compare(run_of(diverging(levels)), board, "rival").worse is False
+    assert compare(run_of(diverging({1: 3, 2: 4})), board, "rival").worse is True
+    many = tuple(range(6))
+    assert compare(run_of(diverging({1: 3, 2: 3}, many)), board, "rival").worse is False, "two of six are one of three"
+
+
 def test_lower_is_better_turns_the_difference_round(board: Board) -> None:
     metric = {"name": "log_perplexity", "unit": "nats", "higher_is_better": False, "chance": 5.0}
     task = spec(metric=metric)
