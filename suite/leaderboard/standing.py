@@ -4,6 +4,7 @@ Pure functions of entries. Verdicts, areas and the critical density are `suite.r
 says of a run what the run's own report says.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Standing:
 
     @property
     def area(self) -> Area | None:
-        """Normalised area of the ranked arm."""
+        """Area of the ranked arm, the entry's own dense network as 1."""
         return self.judgement.area.get(RANKED)
 
     def at(self, density: float) -> Point | None:
@@ -74,8 +75,9 @@ class Rank:
 class Group:
     """Entries that may be ranked together: one task hash, one scale, one metric.
 
-    `ranks` is by density, then by entry id; an entry without a whole sample there has none. `area_ranks` are those of
-    the entries over `area_densities`: areas over other densities do not compare.
+    `ranks` is by density, then by entry id; an entry without a whole sample there has none. `areas` have one
+    `reference` as 1, the mean of the group's dense values: nobody gains by a poor dense network of one's own.
+    `area_ranks` are those of the entries over `area_densities`: areas over other densities do not compare.
     """
 
     task: TaskRef
@@ -83,6 +85,8 @@ class Group:
     standings: tuple[Standing, ...]
     densities: tuple[float, ...]
     ranks: Mapping[float, Mapping[str, Rank]]
+    reference: float | None
+    areas: Mapping[str, Area]
     area_densities: tuple[float, ...]
     area_ranks: Mapping[str, Rank]
 
@@ -190,19 +194,39 @@ def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing]) -> Grou
         )
         for density in columns
     }
+    reference = _reference(standings)
+    areas = {s.entry.id: area for s in standings if (area := _area(s, reference)) is not None}
     over = {s.entry.id: _area_over(s, columns) for s in standings}
     # Ranked are the areas over the densities that most entries share; of equally common ones, the longest range.
-    common = Counter(over[s.entry.id] for s in standings if s.area is not None and over[s.entry.id])
+    common = Counter(over[name] for name in areas if over[name])
     shared = max(common, key=lambda ds: (common[ds], len(ds), ds), default=())
-    whole = {s.entry.id: _area_sample(s) for s in standings if over[s.entry.id] == shared and shared}
+    whole = {name: _whole(area) for name, area in areas.items() if over[name] == shared and shared}
     area_ranks = rank(whole, higher_is_better=True)
 
     def order(s: Standing) -> tuple[float, float, str]:
         place = area_ranks[s.entry.id].place if s.entry.id in area_ranks else float("inf")
-        mean = s.area.estimate.mean if s.area is not None else None
+        mean = areas[s.entry.id].estimate.mean if s.entry.id in areas else None
         return place, float("inf") if mean is None else -mean, s.entry.id
 
-    return Group(task, metric, tuple(sorted(standings, key=order)), columns, ranks, shared, area_ranks)
+    listed = tuple(sorted(standings, key=order))
+    return Group(task, metric, listed, columns, ranks, reference, areas, shared, area_ranks)
+
+
+def _reference(standings: Sequence[Standing]) -> float | None:
+    """Mean of the dense values of all entries that have an area; those whose dense network learnt nothing have none."""
+    judged = [s for s in standings if s.area is not None and s.area.estimate.n > 0]
+    dense = [value for s in judged for value in s.curves.dense.values if value is not None]
+    return math.fsum(dense) / len(dense) if dense else None
+
+
+def _area(s: Standing, reference: float | None) -> Area | None:
+    """The entry's area with another dense value as 1: the same height above chance, in another unit."""
+    own, chance = s.curves.dense.mean, s.entry.metric.chance
+    if s.area is None or own is None or reference is None:
+        return s.area
+    unit = (own - chance) / (reference - chance)
+    values = tuple(None if value is None else value * unit for value in s.area.values)
+    return Area(values, estimate([value for value in values if value is not None]))
 
 
 def _area_over(s: Standing, columns: Sequence[float]) -> tuple[float, ...]:
@@ -210,8 +234,7 @@ def _area_over(s: Standing, columns: Sequence[float]) -> tuple[float, ...]:
     return tuple(c for c in columns if any(same_density(c, d) for d in s.judgement.area_densities))
 
 
-def _area_sample(s: Standing) -> tuple[float, ...]:
+def _whole(area: Area) -> tuple[float, ...]:
     """Areas of all replicates; none if one of them has none."""
-    values = () if s.area is None else s.area.values
-    known = tuple(value for value in values if value is not None)
-    return known if len(known) == len(values) else ()
+    known = tuple(value for value in area.values if value is not None)
+    return known if len(known) == len(area.values) else ()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from site_boards import HOSTILE, entries, write
-from synthetic_entries import measured, reported
+from synthetic_entries import fading, measured, reported
 
 from suite.experiment.task import UsageError
 from suite.leaderboard.board import Board
 from suite.leaderboard.site import build_site, render
-from suite.leaderboard.standing import standing
+from suite.leaderboard.standing import groups, standing
 from suite.results import words
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
@@ -140,6 +140,22 @@ def test_a_table_gives_ranks_intervals_and_the_critical_density(pages: dict[str,
     assert imp[4].strip() == words.percent(critical) != words.NOTHING
     assert weak[3].strip().startswith("rank 3: ")
     assert re.search(r"rank 1=, tied: 0\.9\d+\[0\.9\d+, 0\.9\d+\]", imp[6])
+
+
+def test_a_table_has_one_reference_for_all_its_areas_and_an_entrys_page_its_own(tmp_path: Path) -> None:
+    def poor(arm: str, level: int, r: int) -> float:
+        return fading(arm, level, r) - {"dense": 0.05, "winning": 0.01}.get(arm, 0)
+
+    site = render(write(tmp_path, [measured(), measured(poor, "poor")]))
+    page = Page(site["domains/vision.html"])
+    (group,) = groups(map(standing, (measured(), measured(poor, "poor"))))
+    assert f"area 1 = {words.number(group.reference)}" in page.text
+    for name, place in (("imp", 1), ("poor", 2)):
+        shown = words.number(group.areas[name].estimate.mean)
+        assert page.row(f"draw the curves of {name}")[3].strip().startswith(f"rank {place}: {shown}[")
+    own = standing(measured(poor, "poor")).judgement.area["winning"].estimate
+    said = f"{words.number(own.mean)}95 % interval {words.interval(own.interval)}; 1 is this entry's own dense value"
+    assert said in Page(site["entries/vision/poor.html"]).text
 
 
 def test_a_diverged_entry_is_shown_and_not_ranked(pages: dict[str, Page]) -> None:

@@ -9,7 +9,7 @@ from synthetic_entries import METRIC, fading, measured
 
 from suite.leaderboard.board import BadEntry
 from suite.leaderboard.standing import Rank, densities, groups, rank, same_density, standing
-from suite.results.stats import tie_groups
+from suite.results.stats import area, tie_groups
 
 
 def worse(by: float) -> Callable[[str, int, int], float]:
@@ -123,6 +123,50 @@ def test_areas_over_other_densities_are_not_ranked_together() -> None:
     (group,) = groups(map(standing, entries))
     assert group.area_ranks == {"imp": Rank(1, False), "behind": Rank(2, False)}
     assert "short" in group.ranks[group.densities[1]]
+
+
+def poor_dense(by: float) -> Callable[[str, int, int], float]:
+    """Like `fading`, each winning ticket worse by .01 and the dense network by `by`."""
+    return lambda arm, level, r: fading(arm, level, r) - {"dense": by, "winning": 0.01}.get(arm, 0)
+
+
+def test_a_poor_dense_network_buys_no_rank() -> None:
+    """Its own area has the poor dense value as 1, and is the larger; the group has one reference."""
+    honest, poor = standing(measured()), standing(measured(poor_dense(0.05), "poor"))
+    assert honest.area is not None
+    assert poor.area is not None
+    assert poor.area.estimate.mean > honest.area.estimate.mean  # type: ignore[operator]
+    (group,) = groups([poor, honest])
+    assert group.area_ranks == {"imp": Rank(1, False), "poor": Rank(2, False)}
+    assert [s.entry.id for s in group.standings] == ["imp", "poor"]
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_areas_of_a_group_have_its_mean_dense_value_as_one(higher: bool) -> None:
+    def turned(value: Callable[[str, int, int], float]) -> Callable[[str, int, int], float]:
+        return value if higher else lambda *place: 3 - value(*place)
+
+    metric = METRIC if higher else METRIC | {"higher_is_better": False, "chance": 10.0}
+    entries = [measured(turned(fading), metric=metric), measured(turned(poor_dense(0.05)), "poor", metric=metric)]
+    (group,) = groups(map(standing, entries))
+    dense = [value for entry in entries for value in entry.curves["winning"][0].values if value is not None]
+    assert group.reference == pytest.approx(sum(dense) / 6)
+    for entry in entries:
+        points = entry.curves["winning"]
+        expected = [
+            area([p.density for p in points], [p.values[r] or 0 for p in points], metric["chance"], sum(dense) / 6)
+            for r in range(3)
+        ]
+        assert group.areas[entry.id].values == pytest.approx(expected)
+
+
+def test_an_entry_that_learnt_nothing_takes_no_area_from_the_others() -> None:
+    lost = measured(lambda *place: -50.0, "lost")
+    (group,) = groups(map(standing, (measured(), lost)))
+    assert group.reference == pytest.approx(0.95, abs=0.01)
+    assert group.area_ranks == {"imp": Rank(1, False)}
+    (alone,) = groups([standing(lost)])
+    assert (alone.reference, alone.area_ranks) == (None, {})
 
 
 def test_densities_equal_but_for_rounding_are_one_column() -> None:
