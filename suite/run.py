@@ -16,7 +16,7 @@ from suite.experiment.registry import Registry, Task, load_extensions, method_ch
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
 from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.task import RunError, RunOptions, TaskSpec, UsageError
+from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
 

@@ -30,7 +30,10 @@ def compare(
     ] = None,
     board: BoardFolder = None,
     fail_under: Annotated[
-        bool, typer.Option("--fail-under", help="Exit 1 if the run is significantly worse than --entry at a density.")
+        bool,
+        typer.Option(
+            "--fail-under", help="Exit 1 if the run is significantly worse than --entry at a density, or diverged."
+        ),
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Json = False,
@@ -57,7 +60,7 @@ def compare(
         for one in text.tables(found):
             Console().print(one)
     if fail_under and found.worse:
-        raise RunError(f"{folder} is significantly worse than {entry} at one density or more")
+        raise RunError(f"{folder} is worse than {entry} at one density or more: significantly, or it diverged there")
 
 
 def submit(
