@@ -31,9 +31,7 @@ def compare(
     board: BoardFolder = None,
     fail_under: Annotated[
         bool,
-        typer.Option(
-            "--fail-under", help="Exit 1 if the run is significantly worse than --entry at a density, or diverged."
-        ),
+        typer.Option("--fail-under", help="Exit 1 if the run is significantly worse than --entry, or diverged."),
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Json = False,
