@@ -98,7 +98,10 @@ def show(task: OneTask, scale: ScaleOption = None, plugin: Plugin = None, as_jso
     """Show a task at a scale: its numbers, its hash, its default method, and what --set accepts."""
     from suite.experiment.registry import Registry
 
-    ((file, at),) = Registry(plugin or ()).expand([task], scale)
+    found = Registry(plugin or ()).expand([task], scale)
+    if len(found) > 1:
+        raise UsageError(f"{task} is a collection: show one of {', '.join(file.id for file, _ in found)}")
+    ((file, at),) = found
     chosen = file.at(at)
     table = {
         "schema": 1,

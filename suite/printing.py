@@ -29,8 +29,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """Print a table that folds long cells; a bracket in a text is no markup."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(title=title, title_justify="left")
+    shown = Table(title=Text(title), title_justify="left")
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:

@@ -20,6 +20,9 @@ from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageE
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
 
+LARGEST = 2**53
+"""The largest whole number that JSON holds exactly."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -39,7 +42,7 @@ def choose(
     for file, at in registry.expand(names, scale):
         asked = _parsed(changes, file.keys(at))
         changed = {**(method_changes(method) if method else {}), **asked}
-        task = file.at(at, changed)
+        task = (replace(file, origin="--set") if asked else file).at(at, changed)
         if "name" not in asked and asked.keys() & Method.model_fields.keys():
             task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
         chosen.append(replace(task, options=_changed(task.options, options)))
@@ -59,6 +62,8 @@ def _parsed(changes: Iterable[str], known: Sequence[str]) -> dict[str, Any]:
             found[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             found[key] = text
+        if isinstance(found[key], int) and abs(found[key]) > LARGEST:
+            raise UsageError(f"--set {change}: a whole number of at most {LARGEST} is needed")
     return found
 
 
@@ -215,10 +220,14 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
 def _check_device(device: str) -> None:
     import torch
 
+    if device.split(":", maxsplit=1)[0] not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"--device {device}: cpu, cuda, cuda:1, … or mps is needed")
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {device} is not usable here ({str(error).splitlines()[0]}): use cpu") from error
+        raise UsageError(
+            f"--device {device} is not usable here ({str(error).splitlines()[0][:200]}): use cpu"
+        ) from error
 
 
 def _check_learner(cell: Cell) -> None:

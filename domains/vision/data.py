@@ -53,8 +53,9 @@ def _load(data_json: str) -> Dataset:
     found = fingerprint(pixels, labels, sizes)
     if found != data.fingerprint:
         raise RunError(
-            f"data {data.name} has fingerprint {found[:12]}…, the task was defined on {data.fingerprint[:12]}…: "
-            "install the version of its package that pyproject.toml names"
+            f"data {data.name} has fingerprint {found}, the task was defined on {data.fingerprint[:12]}…: install the "
+            f"version of its package that pyproject.toml names; or, of settings changed on purpose, add --set "
+            f"data.fingerprint={found}"
         )
     return _split(_scaled(pixels, scale), labels, sizes)
 

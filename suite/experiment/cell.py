@@ -1,7 +1,7 @@
 """Runs a cell, or a cohort of cells: learner + ticket -> result, and the masks that are pruned from it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -115,6 +115,7 @@ class _Training:
         validation, test = (
             [{} for _ in lost] if all(lost) else self._trainee.evaluate(split) for split in ("validation", "test")
         )
+        _check_metric(self._first.spec, [s for s, gone in zip(test, lost, strict=True) if not gone])
         traces = self._trainee.traces()
         share = len(self._cells)
         wall, cpu = (seconds / share for seconds in self._meter.seconds)
@@ -192,6 +193,13 @@ class _Training:
         if step in self._first.rewind_steps:
             for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
                 self._store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
+
+
+def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None:
+    for found in scores:
+        if spec.metric.name not in found:
+            has = ", ".join(found) or "none"
+            raise RunError(f"{spec.id} is measured by {spec.metric.name!r}, but its learner gives only: {has}")
 
 
 def rewind(cell: Cell, store: Store) -> Weights:

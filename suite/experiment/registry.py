@@ -201,11 +201,13 @@ def load_plugin(path: Path) -> list[TaskFile]:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # whatever the stranger's code raises is said in one line
+        except (Exception, SystemExit) as error:  # whatever the stranger's code raises is said in one line
             del sys.modules[name]
             raise UsageError(f"plugin {path} fails on import: {type(error).__name__}: {error}") from error
     module = sys.modules[name]
     texts = [*getattr(module, "TASKS", ()), *([module.TASK] if hasattr(module, "TASK") else [])]
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"plugin {path}: TASK is TOML text, TASKS a list of such texts")
     return [read_task(text.replace('"plugin:', f'"{name}:'), str(path), digest) for text in texts]
 
 
@@ -301,8 +303,10 @@ def _explained(origin: str) -> Iterator[None]:
         if first["type"] == "missing":
             raise UsageError(f"{origin}: field {field} is missing") from error
         misspelt = first["type"] == "extra_forbidden"
-        near = nearest(str(first["loc"][-1]), _field_names(error.title)) if misspelt else ""
-        raise UsageError(f"{origin}: {field} = {first['input']!r}: {first['msg']}{near}") from error
+        known = [name for name in _field_names(error.title) if name != field]
+        near = nearest(str(first["loc"][-1]), dict.fromkeys(known)) if misspelt else ""
+        where = {"Method": "method.", "RunOptions": "run."}.get(error.title, "") if misspelt else ""
+        raise UsageError(f"{origin}: {where}{field} = {first['input']!r}: {first['msg']}{near}") from error
 
 
 def _field_names(model: str) -> list[str]:

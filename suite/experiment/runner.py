@@ -132,7 +132,10 @@ def _is_done(cell: Cell, store: Store) -> bool:
     if result is None:
         return False
     wanted = [prune for prune in cell.prunes if not (result.diverged and prune.method.score_at == "end")]
-    return all(prune.optional or store.has_mask(prune.key) for prune in wanted)
+    there = [prune for prune in wanted if store.has_mask(prune.key)]
+    for prune in there:
+        store.mask(prune.key)  # a corrupted one is said before anything runs
+    return all(prune.optional or prune in there for prune in wanted)
 
 
 def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:

@@ -124,7 +124,7 @@ class Method(Frozen):
     weights the full number of steps, or as many as the winning ticket gets.
     """
 
-    name: str = "imp"
+    name: Annotated[str, Field(min_length=1, max_length=80)] = "imp"
     criterion: str = "magnitude"
     schedule: Literal["iterative", "one-shot"] = "iterative"
     score_at: Literal["start", "end"] = "end"
@@ -164,8 +164,8 @@ class RunOptions(Frozen):
     arms: tuple[str, ...] = ("winning", "reinit", "random")
     levels: Annotated[int, Field(ge=0, le=200)] = 5
     at: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    replicates: Annotated[int, Field(ge=1)] = 2
-    first_replicate: Annotated[int, Field(ge=0)] = 0
+    replicates: Annotated[int, Field(ge=1, le=10_000)] = 2
+    first_replicate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     exec: Literal["single", "cohort"] = "single"
     executor: Literal["local", "inline"] = "local"
     jobs: Annotated[int, Field(ge=1)] | None = None

@@ -19,6 +19,7 @@ from typing import Any, Never
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from suite.experiment.store import FULL
 from suite.experiment.task import RunError, UsageError
 from suite.files import replace_file
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
@@ -36,13 +37,13 @@ class BadEntry(UsageError):
 def read(path: Path) -> AnyEntry:
     """An entry from its file; raises BadEntry for whatever is no entry of this schema."""
     table = _table(path)
-    if table.get("schema_version") != SCHEMA_VERSION:
+    if repr(table.get("schema_version")) != repr(SCHEMA_VERSION):  # True == 1, but is no version
         raise BadEntry(
             f"{path}: schema_version is {table.get('schema_version')!r}, this suite reads {SCHEMA_VERSION}; "
             "a newer suite may know it"
         )
     try:
-        return ENTRY.validate_python(table, strict=False)
+        return ENTRY.validate_json(json.dumps(table), strict=True)  # strict: true is no number, "2" is none
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:]) or "kind"
@@ -60,10 +61,11 @@ def _table(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = "is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
         raise BadEntry(f"{path}: {reason}; an entry is a file of its own") from error
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(handle)
+        raise BadEntry(f"{path}: is no regular file")
     with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise BadEntry(f"{path}: is no regular file")
         if facts.st_size > MOST_BYTES:
             raise BadEntry(f"{path}: has {facts.st_size / 2**20:.0f} MiB; an entry has at most {MOST_BYTES >> 20}")
         content = file.read(MOST_BYTES + 1)
@@ -174,7 +176,8 @@ class Board:
             try:
                 self._place(path, entry, tickets)
             except OSError as error:
-                raise UsageError(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
+                kind = RunError if error.errno in FULL else UsageError
+                raise kind(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
         return path
 
     def _place(self, path: Path, entry: Measured, tickets: Mapping[str, bytes]) -> None:
@@ -183,6 +186,8 @@ class Board:
             if not parent.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
             parent.mkdir(parents=True, exist_ok=True)
+        index = self.root / f"{entry.domain}.json"
+        before = index.read_bytes() if index.is_file() else None
         staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{entry.id}."))
         try:
             staged.chmod(0o755)
@@ -198,6 +203,10 @@ class Board:
             except BaseException:
                 path.unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
+                if before is None:
+                    index.unlink(missing_ok=True)
+                elif index.read_bytes() != before:
+                    index.write_bytes(before)  # shorter than what is there: it needs no room
                 raise
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -214,7 +223,7 @@ class Board:
                 yield
         except Timeout as error:
             raise RunError(f"another submission to {self.root} is at work: try again when it is done") from error
-        except PermissionError as error:
+        except OSError as error:
             raise UsageError(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
 
 

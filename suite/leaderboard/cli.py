@@ -143,7 +143,7 @@ def verify(
         for line in found.lines():
             typer.echo(line)
     if not found.holds:
-        raise RunError(f"{file}: the claims do not hold")
+        raise RunError(f"{file}: {'is not valid, nothing was trained' if found.problems else 'the claims do not hold'}")
 
 
 def board(

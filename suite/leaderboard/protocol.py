@@ -20,6 +20,8 @@ Place = tuple[str, int, int]
 
 def registered(registry: Registry, ref: TaskRef) -> Task:
     """The registry's task of an id and scale; raises UsageError where version or hash are others."""
+    if ref.id not in registry.ids:
+        raise UsageError(f"unknown task {ref.id!r}: if it is of a plugin, name its file with --plugin")
     task = registry.find(ref.id).at(ref.scale)
     if (task.spec.version, task.spec.hash) != (ref.version, ref.hash):
         raise UsageError(

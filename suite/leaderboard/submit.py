@@ -166,7 +166,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
     fields: dict[str, Any] = {
         "schema_version": 1,
         "kind": "measured",
-        "id": given["id"] or f"{spec.id.split('/')[1]}-{spec.scale}-{short}",
+        "id": given["id"] if given["id"] is not None else f"{spec.id.split('/')[1]}-{spec.scale}-{short}",
         "title": given["title"] or f"{method.name} on {spec.id}",
         "author": given["author"],
         "task": _ref(task),

@@ -76,6 +76,8 @@ class CellCheck:
             return "exact"
         if self.claimed is None or self.found is None:
             return "within" if self.claimed is self.found else "differs"
+        if self.same_weights and not math.isclose(self.claimed, self.found, rel_tol=1e-4):
+            return "differs"  # whatever the machine: one network has one score
         return "within" if abs(self.claimed - self.found) <= self.tolerance else "differs"
 
     @property

@@ -6,15 +6,19 @@ from rich.text import Text
 from suite.results import words
 from suite.results.curve import curves_of
 from suite.results.judge import judge
-from suite.results.view import RunView
+from suite.results.view import RunView, TaskView
 
 
 def score_lines(run: RunView) -> list[str]:
     """One line per task: all test scores of its dense network, and of the simple models it is measured against."""
     return [
-        f"{view.spec.id}: " + "; ".join(f"{name} {words.scores(scores)}" for name, scores in view.scores.items())
+        f"{_name(view)}: " + "; ".join(f"{name} {words.scores(scores)}" for name, scores in view.scores.items())
         for view in run.tasks
     ]
+
+
+def _name(view: TaskView) -> str:
+    return f"{view.spec.id} {view.spec.scale} {view.method.name}"
 
 
 def summary_table(run: RunView) -> Table:
@@ -27,7 +31,7 @@ def summary_table(run: RunView) -> Table:
     for view, judgement in zip(run.tasks, judgements, strict=True):
         dense, metric = judgement.curves.dense, view.spec.metric
         row = [
-            view.spec.id,
+            _name(view),
             f"{len(view.cells)}/{view.expected}",
             f"{words.number(dense.mean)} {metric.name}",
             words.percent(judgement.critical_density) if judgement.critical_density is not None else "none shown",

@@ -4,6 +4,7 @@ import itertools
 import sys
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -452,6 +453,53 @@ def test_a_worker_that_dies_is_reported_with_its_cell_and_the_rest_goes_on(tmp_p
         "toy/points imp random level 1 replicate 0: its process ended with SIGKILL (out of memory?)"
     ]
     assert outcome.finished == len(plan.cells) - 1
+
+
+class IdleKiller(LocalExecutor):
+    """Kills its only worker, while that is idle, before the third and the fifth job."""
+
+    def __init__(self) -> None:
+        super().__init__(jobs=1)
+        self._submitted = 0
+
+    def submit(self, job: Job, slot: int) -> Future[None]:
+        self._submitted += 1
+        if self._submitted in (3, 5):
+            for child in active_children():
+                child.kill()
+                child.join()
+        return super().submit(job, slot)
+
+
+def test_a_worker_that_dies_idle_costs_no_more_than_the_next_cell(tmp_path: Path) -> None:
+    plan = make_plan(task(levels=1))
+    outcome = execute([plan], Store.create(tmp_path), IdleKiller(), Quiet())
+    assert len(outcome.failed) + len(outcome.blocked) + outcome.finished == len(plan.cells)
+    assert all("its process ended" in message for message in outcome.failed.values())
+    assert len(outcome.failed) <= 2
+    assert outcome.finished >= 3
+    again = execute([plan], Store.create(tmp_path), LocalExecutor(jobs=1), Quiet())
+    assert (again.finished, again.skipped) == (len(plan.cells) - outcome.finished, outcome.finished)
+
+
+def test_a_corrupted_mask_stops_the_run_before_anything_is_trained(tmp_path: Path) -> None:
+    plan, _store, _ = run(task(), tmp_path)
+    key = plan.cells[0].prunes[0].key
+    path = tmp_path / "masks" / f"{key}.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RunError, match=f"{key}.safetensors is corrupted.*: delete it and run again"):
+        run(task(), tmp_path)
+    path.unlink()
+    run(task(), tmp_path)
+    assert path.read_bytes() == whole
+
+
+def test_a_learner_that_does_not_give_the_metric_fails_its_cells_and_keeps_none(tmp_path: Path) -> None:
+    plan, store, outcome = run(task(changes={"metric.name": "fame"}), tmp_path)
+    assert all("measured by 'fame', but its learner gives only: accuracy" in m for m in outcome.failed.values())
+    assert len(outcome.failed) + len(outcome.blocked) == len(plan.cells)
+    assert not any(store.has(cell.key) for cell in plan)
 
 
 def test_a_corrupted_cell_stops_the_run_before_anything_is_trained(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from synthetic_entries import claim, measured, reported
 
 import suite.leaderboard.board as module
-from suite.experiment.task import UsageError
+from suite.experiment.task import RunError, UsageError
+from suite.files import replace_file
 from suite.leaderboard.board import MOST_BYTES, BadEntry, Board, read, text_of
 from suite.leaderboard.schema import ENTRY, Index
 
@@ -117,9 +118,33 @@ def test_a_submission_that_fails_on_the_way_leaves_nothing(board: Board, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Board, "write_indexes", full)
-    with pytest.raises(UsageError, match="No space left on device; nothing was added"):
+    with pytest.raises(RunError, match="No space left on device; nothing was added"):
         board.add(measured(entry_id="other"), TICKETS)
     assert everything(board.root) == before
+
+
+def test_a_disk_that_is_full_after_the_index_leaves_the_old_index(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_schema(path: Path, content: bytes) -> Path:
+        if path.name == "schema.json":
+            raise OSError(28, "No space left on device")
+        return replace_file(path, content)
+
+    for first in (False, True):
+        before = everything(board.root)
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "replace_file", until_schema)
+            with pytest.raises(RunError, match="No space left on device; nothing was added"):
+                board.add(measured(entry_id=f"new-{first}".lower()), TICKETS)
+        assert everything(board.root) == before
+        if not first:
+            board.add(measured(), TICKETS)
+
+
+def test_a_folder_is_no_entry(board: Board) -> None:
+    with pytest.raises(BadEntry, match="is no regular file"):
+        read(board.root)
 
 
 def test_a_bad_file_in_another_domain_stops_a_submission_before_any_index_is_written(board: Board) -> None:
@@ -154,6 +179,9 @@ def test_what_a_board_names_otherwise_is_no_domain(domain: str) -> None:
         (text_of(measured()).replace('"kind": "measured"', '"kind": "guessed"'), "kind: "),
         (text_of(measured()).replace('"title"', '"titel"'), "Field required"),
         (text_of(measured()).replace('"steps": 3900', '"steps": -1'), "greater than or equal to 0"),
+        (text_of(measured()).replace('"steps": 3900', '"steps": "3900"'), "cost.steps: Input should be a valid int"),
+        (text_of(measured()).replace('"schema_version": 1', '"schema_version": true'), "schema_version"),
+        (text_of(measured()).replace('"level": 1,', '"level": true,', 1), "level: Input should be a valid integer"),
     ],
 )
 def test_what_is_no_entry_is_refused_in_one_line(board: Board, content: str, message: str) -> None:

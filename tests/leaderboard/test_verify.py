@@ -428,6 +428,8 @@ def test_a_verdict_wants_score_and_weights() -> None:
     assert check(0.9, 0.9, same=True).verdict == "exact"
     assert check(0.9, 0.9).verdict == "within"
     assert check(0.9, 0.881).verdict == "within"
+    assert check(0.9, 0.881, same=True).verdict == "differs"
+    assert check(0.9, 0.9 + 1e-7, same=True).verdict == "within"
     assert check(0.9, 0.879).verdict == "differs"
     assert check(None, None).verdict == "within"
     assert check(None, 0.9).verdict == check(0.9, None).verdict == "differs"

@@ -98,5 +98,5 @@ def test_the_terminal_table_has_a_row_per_task() -> None:
 def test_scores_are_told_beside_those_of_simple_models() -> None:
     run = RunView("run", "lottery run", (view(stepwise, references={"trigram": {"accuracy": 0.5, "loss": 2.0}}),))
     (line,) = score_lines(run)
-    assert line.startswith("vision/toy: dense accuracy 0.901")
+    assert line.startswith("vision/toy smoke imp: dense accuracy 0.901")
     assert line.endswith("; trigram accuracy 0.5, loss 2")

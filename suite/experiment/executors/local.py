@@ -1,12 +1,13 @@
 """Runs cells side by side in spawned one-thread processes of this machine: that beats one many-threaded run.
 
-Workers stay for many cells, because importing torch takes longer than training a small ticket. A worker that dies takes
-only its own cell with it.
+Workers stay for many cells, because importing torch takes longer than training a small ticket. Each slot has a pool of
+its own, of one worker: whenever it dies, it takes only its own cell with it.
 """
 
 import os
 import signal
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from ctypes import c_longlong
 from multiprocessing import get_context
 from typing import Any
@@ -23,24 +24,27 @@ class LocalExecutor:
 
     def __init__(self, jobs: int) -> None:
         self.slots = jobs
-        context = get_context("spawn")
-        self._progress = context.RawArray(c_longlong, jobs)
+        self._context = get_context("spawn")
+        self._progress = self._context.RawArray(c_longlong, jobs)
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = "1"  # read by the children when they load their libraries
-        self._pool = ProcessPool(
-            max_workers=jobs, context=context, initializer=_initialise, initargs=(self._progress, os.getpid())
-        )
+        self._pools: dict[int, ProcessPool] = {}
 
     def submit(self, job: Job, slot: int) -> Future[None]:
-        """Run a job in the next free worker."""
+        """Run a job in the slot's worker, which is started if need be."""
         self._progress[slot] = 0
-        inner = self._pool.schedule(_run, args=(job, slot))
+        try:
+            inner = self._pool(slot).schedule(_run, args=(job, slot))
+        except RuntimeError:  # the worker has died idle, and pebble noticed only now
+            inner = self._pool(slot).schedule(_run, args=(job, slot))
         outer: Future[None] = Future()
 
         def done(finished: "Future[None]") -> None:
             error = finished.exception()
             if isinstance(error, ProcessExpired):
                 error = WorkerDied(f"its process ended with {_ending(error.exitcode)}")
+            elif isinstance(error, BrokenProcessPool):
+                error = WorkerDied("its process ended before it took the cell")
             if error is not None:
                 outer.set_exception(error)
             else:
@@ -55,8 +59,22 @@ class LocalExecutor:
 
     def close(self) -> None:
         """Stop the workers now."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        for pool in self._pools.values():
+            pool.stop()  # type: ignore[no-untyped-call]
+        for pool in self._pools.values():
+            pool.join()
+
+    def _pool(self, slot: int) -> ProcessPool:
+        """The pool of a slot; a new one where there is none yet, or only a broken one."""
+        known = self._pools.get(slot)
+        if known is not None and known.active:
+            return known
+        if known is not None:
+            known.stop()  # type: ignore[no-untyped-call]
+            known.join()
+        arguments = (self._progress, os.getpid())
+        self._pools[slot] = ProcessPool(1, context=self._context, initializer=_initialise, initargs=arguments)
+        return self._pools[slot]
 
 
 def _initialise(progress: Any, parent: int) -> None:
