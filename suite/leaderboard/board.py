@@ -163,6 +163,15 @@ class Board:
         for name, text in texts.items():
             replace_file(self.root / f"{name}.json", text.encode())
 
+    def reindex(self) -> None:
+        """Write all that is generated anew; raises as `add` does."""
+        self._refuse_packaged()
+        with self._lock():
+            try:
+                self.write_indexes()
+            except OSError as error:
+                raise UsageError(f"cannot write to {self.root}: {error.strerror}") from error
+
     def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
         """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
 

@@ -124,8 +124,9 @@ def verify(
 ) -> None:
     """Train cells of an entry again, under its tickets, and say whether its claims hold; exit 1 if not.
 
-    The dense run is replayed to the rewind step. On the machine type of the entry the bits must be the same, elsewhere
-    the value must lie within the entry's interval.
+    The dense run is replayed to the rewind step, and with every drawn cell the mask is made again, by training what it
+    was pruned from. On the machine type of the entry the bits must be the same; elsewhere a value must lie within the
+    entry's interval, and the claims must not all be better than what is found.
     """
     from suite.leaderboard.board import Board
     from suite.leaderboard.verify import verify as check
@@ -147,12 +148,20 @@ def verify(
 
 
 def board(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("board"), board: BoardFolder = None
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("board"),
+    board: BoardFolder = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="Write the board's indexes and schema anew, as after a merge; no site.")
+    ] = False,
 ) -> None:
     """Make the leaderboard's static site: one folder to host anywhere, or to open from disk."""
     from suite.leaderboard.board import Board
     from suite.leaderboard.site import build_site
 
+    if index:
+        Board(board).reindex()
+        typer.echo(f"indexes: {Board(board).root}")
+        return
     typer.echo(f"site: {build_site(Board(board), out)}")
 
 

@@ -53,6 +53,15 @@ def test_a_forged_entry_ends_with_1_and_says_why(
     assert "1.5" in shown.err
 
 
+def test_indexes_are_written_anew_after_a_merge(submitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = submitted.parent.parent / "tutorial.json"
+    whole = index.read_bytes()
+    index.write_text("<<<<<<< HEAD")
+    assert lottery(["board", "--board", str(index.parent), "--index"], monkeypatch) == 0
+    assert index.read_bytes() == whole
+    assert not (index.parent / "index.html").exists()
+
+
 def test_a_run_is_compared_in_three_ways(
     finished: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
