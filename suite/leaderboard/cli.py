@@ -90,7 +90,7 @@ def submit(
 
 
 def validate(file: EntryFile, board: BoardFolder = None, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Check an entry and its tickets as far as that goes without training; exit 1 if anything is wrong."""
+    """Check an entry and its tickets without training; exit 1 if anything is wrong, 2 if the file is no entry."""
     from suite.leaderboard.board import Board
     from suite.leaderboard.validate import validate as check
 
@@ -107,6 +107,8 @@ def validate(file: EntryFile, board: BoardFolder = None, plugin: Plugin = None, 
         for one in found.remarks:
             typer.echo(f"remark   {one.check}: {one.line}")
         typer.echo(f"{file}: {'valid' if found.valid else 'not valid'}")
+    if found.entry is None:
+        raise UsageError(found.problems[0].line)
     if not found.valid:
         raise RunError(f"{file}: {len(found.problems)} checks failed; the first: {found.problems[0].line}")
 

@@ -53,6 +53,24 @@ def test_a_forged_entry_ends_with_1_and_says_why(
     assert "1.5" in shown.err
 
 
+def test_a_file_that_is_no_entry_is_wrong_use(
+    submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted.write_text(submitted.read_text()[:100])
+    for command in ("validate", "verify"):
+        assert lottery([command, str(submitted), "--plugin", str(TUTORIAL)], monkeypatch) == 2
+        assert "is no whole JSON text" in capsys.readouterr().err
+
+
+def test_an_entry_of_an_unknown_plugin_says_how_to_name_it(
+    submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lottery(["verify", str(submitted)], monkeypatch) == 1
+    shown = capsys.readouterr()
+    assert "name its file with --plugin" in shown.out
+    assert "is not valid, nothing was trained" in shown.err
+
+
 def test_indexes_are_written_anew_after_a_merge(submitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = submitted.parent.parent / "tutorial.json"
     whole = index.read_bytes()
