@@ -38,7 +38,7 @@ def values(entry: Measured, within: tuple[float, float] | None = None) -> Iterat
                 if value is not None and not low <= value <= high:
                     yield (
                         f"{arm} level {point.level} replicate {replicate} has {entry.metric.name} {value}, "
-                        f"which lies in [{low:g}, {high:g}]"
+                        f"outside [{low:g}, {high:g}]"
                     )
 
 
@@ -64,7 +64,7 @@ def replicates(entry: Measured) -> Iterator[str]:
                 yield from _ended(entry, arm, point, replicate)
     for replicate in range(n):
         if all(_at(point.values, replicate) is None for points in entry.curves.values() for point in points):
-            yield f"replicate {replicate} has no value at all: an entry has replicates that diverge at most on the way"
+            yield f"replicate {replicate} has no value at all: a replicate may diverge on its way, not in every cell"
 
 
 def _ended(entry: Measured, arm: str, point: Point, replicate: int) -> Iterator[str]:
@@ -72,10 +72,8 @@ def _ended(entry: Measured, arm: str, point: Point, replicate: int) -> Iterator[
     has_weights, score = point.weights[replicate] is not None, point.values[replicate]
     if score is not None and not has_weights:
         yield f"{where} has a score and no digest of its weights"
-    before = [p.level for p in entry.curves.get(LADDER, ()) if _source(entry, p) and p.level < point.level]
-    ended = [
-        level for p in entry.curves.get(LADDER, ()) if (level := p.level) in before and _at(p.values, replicate) is None
-    ]
+    before = [p for p in entry.curves.get(LADDER, ()) if p.level < point.level and _source(entry, p)]
+    ended = [p.level for p in before if _at(p.values, replicate) is None]
     if has_weights and ended:
         yield f"{where} was trained, but its ladder diverged at level {ended[0]}"
     if not has_weights and not ended:

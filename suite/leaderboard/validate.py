@@ -75,25 +75,24 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
     """Findings on a measured entry, and whether each refuses it."""
     registry = Registry(plugins)
     load_extensions(plugins)
-    wrong = [
-        *_all("replicates", plausible.replicates(entry), True),
-        *_all("values", plausible.values(entry), True),
-    ]
+    wrong = list(_all("replicates", plausible.replicates(entry), True))
     yield from wrong
     yield from _all("seeds", plausible.reused(entry), True)
     yield from _all("level 0", _unlike(entry), True)
     yield from _all("provenance", _unfounded(entry), True)
     yield from _all("method", _unknown(entry), False)
-    if not wrong:
-        yield from _all("values", plausible.remarkable(entry), False)
     yield from _all("provenance", _unclean(entry), False)
     try:
         task = protocol.registered(registry, entry.task)
     except UsageError as error:
+        yield from _all("values", plausible.values(entry), True)
         yield Finding("task", str(error)), True
         return
+    outside = list(plausible.values(entry, task.spec.score_range))
+    yield from _all("values", outside, True)
+    if not outside:
+        yield from _all("values", plausible.remarkable(entry), False)
     yield from _all("task", _other_task(entry, task), True)
-    yield from _all("values", plausible.values(entry, task.spec.score_range) if task.spec.score_range else (), True)
     yield from _all("method", _misnamed(entry, registry), True)
     try:
         unplanned = list(_unplanned(entry, protocol.plan(entry, task, 1)))

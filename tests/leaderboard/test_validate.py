@@ -14,10 +14,7 @@ import torch
 from synthetic_entries import claim, reported
 from tutorial_run import TUTORIAL
 
-from suite.experiment.registry import Registry
-from suite.leaderboard.board import Board, packaged, read, text_of
-from suite.leaderboard.plausible import values
-from suite.leaderboard.schema import Measured
+from suite.leaderboard.board import Board, packaged, text_of
 from suite.leaderboard.submit import submit
 from suite.leaderboard.validate import Report, validate
 from suite.tickets.mask import Mask
@@ -189,7 +186,7 @@ def copy_arm(table: Table) -> None:
         (
             lambda t: point(t, "winning", 1)["values"].__setitem__(0, 1.2),
             "values",
-            "winning level 1 replicate 0 has accuracy 1.2, which lies in [0, 1]",
+            "winning level 1 replicate 0 has accuracy 1.2, outside [0, 1]",
         ),
         (lambda t: point(t, "random", 2)["values"].__setitem__(1, -0.1), "values", "random level 2 replicate 1 has"),
         (
@@ -267,17 +264,30 @@ def test_a_forged_entry_is_refused(entry: Path, change: Callable[[Table], object
     assert all(len(line.splitlines()) == 1 for _, line in found)
 
 
-def test_a_return_beyond_what_the_task_can_give_is_refused() -> None:
-    """The packaged CartPole entry, its returns a thousand times as high."""
-    path = packaged() / "rl" / "cartpole-lite-imp.json"
-    entry = read(path)
-    assert isinstance(entry, Measured)
-    points = entry.curves["winning"]
-    high = points[3].model_copy(update={"values": tuple((v or 0) * 1000 for v in points[3].values)})
-    spec = Registry().find("rl/cartpole").at("lite").spec
-    forged = entry.model_copy(update={"curves": {"winning": (*points[:3], high)}})
-    assert list(values(entry, spec.score_range)) == []
-    assert len(list(values(forged, spec.score_range))) == entry.protocol.replicates
+def test_a_return_beyond_what_the_task_can_give_is_refused(board: Board) -> None:
+    """The packaged CartPole entry, one return a thousand times as high."""
+    (board.root / "rl").mkdir()
+    path = board.root / "rl" / "cartpole-lite-imp.json"
+    shutil.copy(packaged() / "rl" / path.name, path)
+    forge(path, lambda t: point(t, "winning", 3)["values"].__setitem__(0, 500_000.0))
+    assert [line for check, line in problems(path) if check == "values"] == [
+        "winning level 3 replicate 0 has return 500000.0, outside [0, 500]"
+    ]
+
+
+def test_a_task_states_its_own_range_in_place_of_the_one_of_its_metric(entry: Path, tmp_path: Path) -> None:
+    """Accuracy in percent is no invention where the task says that it is in percent."""
+
+    def in_percent(table: Table) -> None:
+        for points in table["curves"].values():
+            for each in points:
+                each["values"] = [100 * value for value in each["values"]]
+
+    forge(entry, in_percent)
+    plugin = tmp_path / TUTORIAL.name
+    plugin.write_text(TUTORIAL.read_text().replace("[scales.smoke]", "score_range = [0.0, 100.0]\n[scales.smoke]"))
+    assert any(check == "values" for check, _ in problems(entry))
+    assert not [finding for finding in validate(entry, None, [plugin]).problems if finding.check == "values"]
 
 
 def test_a_loss_below_zero_is_refused(entry: Path) -> None:
@@ -288,7 +298,7 @@ def test_a_loss_below_zero_is_refused(entry: Path) -> None:
         point(table, "winning", 1)["values"][0] = -0.5
 
     forge(entry, lower)
-    assert ("values", "winning level 1 replicate 0 has log_perplexity -0.5, which lies in [0, inf]") in problems(entry)
+    assert ("values", "winning level 1 replicate 0 has log_perplexity -0.5, outside [0, inf]") in problems(entry)
 
 
 @pytest.mark.parametrize(
