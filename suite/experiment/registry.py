@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -298,21 +298,24 @@ def _explained(origin: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()  # a misspelt name says more than the field that it left missing
+        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
         field = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
             raise UsageError(f"{origin}: field {field} is missing") from error
         misspelt = first["type"] == "extra_forbidden"
-        known = [name for name in _field_names(error.title) if name != field]
-        near = nearest(str(first["loc"][-1]), dict.fromkeys(known)) if misspelt else ""
+        near = nearest(str(first["loc"][-1]), _fields(error.title, first["loc"][:-1])) if misspelt else ""
         where = {"Method": "method.", "RunOptions": "run."}.get(error.title, "") if misspelt else ""
         raise UsageError(f"{origin}: {where}{field} = {first['input']!r}: {first['msg']}{near}") from error
 
 
-def _field_names(model: str) -> list[str]:
-    models: dict[str, type[Frozen]] = {c.__name__: c for c in Frozen.__subclasses__()}
-    nested = [name for c in models.values() for name in c.model_fields]
-    return list(models[model].model_fields) + nested if model in models else nested
+def _fields(title: str, place: Sequence[str | int]) -> Iterable[str]:
+    """The fields of the part of a task, method or request at a place: `("training", "optimizer")`."""
+    model: Any = {each.__name__: each for each in (TaskSpec, Method, RunOptions)}[title]
+    for part in place:
+        model = model.model_fields[part].annotation
+    names: Iterable[str] = model.model_fields
+    return names
 
 
 def code_of(function: object) -> str:

@@ -66,9 +66,9 @@ def test_a_changed_task_says_so_in_its_version() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("prune_biases", "prune_bias", r"toy\.toml: field prune_biases is missing"),
-        ("total_steps = 40", "total_stepz = 40", r"total_steps is missing|total_stepz"),
-        ("rate = 0.4", "rat = 0.4", r"rat = 0\.4: .* nearest: rate"),
+        ("prune_biases", "prune_bias", r"toy\.toml: prune_bias = False: .* nearest: prune_biases"),
+        ("total_steps = 40", "total_stepz = 40", r"training\.total_stepz = 40: .* nearest: total_steps"),
+        ("rate = 0.4", "rat = 0.4", r"method\.rat = 0\.4: .* nearest: rate"),
         ("rate = 0.4", "rate = 1.5", r"rate = 1\.5: Input should be less than or equal to 1"),
         ("levels = 2", "levels = -1", r"levels = -1"),
         ('id = "toy/points"', 'id = "points"', r"id = 'points'"),
