@@ -191,7 +191,7 @@ def check(data: Data) -> None:
     if found != data.fingerprint:
         raise RunError(
             f"environment {data.name} does not behave as the task's: fingerprint {found}, the task says"
-            f" {data.fingerprint}; install the version of gymnasium that the task names"
+            f" {data.fingerprint}; this version of gymnasium plays another game, try another one"
         )
 
 

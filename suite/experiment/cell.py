@@ -47,7 +47,7 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
 def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     _raise_first([error for cell in cells for error in _prune(cell, None, store)])
     known = [store.cell(cell.key) for cell in cells]
-    fillers = [bool(cell.cohort) and _ticketless(cell, store) for cell in cells]
+    fillers = [bool(cell.cohort) and store.ticketless(cell) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
     trained = None
     missing = [result is None and not filler for result, filler in zip(known, fillers, strict=True)]
@@ -91,14 +91,13 @@ class _Training:
     def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell) -> None:
         self._cells, self._first, self._store, self._tell = cells, cells[0], store, tell
         starts = [
-            rewind(cell, store) if cell.weights == "rewound" and not _ticketless(cell, store) else None
-            for cell in cells
+            rewind(cell, store) if cell.weights == "rewound" and not store.ticketless(cell) else None for cell in cells
         ]
         self._trainee = trainee(cells)
         self._trainee.load(starts)
         self._single = build(self._first).model if self._first.cohort else self._trainee.model
         self._masks = [
-            Mask.dense(self._single, cell.spec.prunable) if cell.cohort and _ticketless(cell, store)
+            Mask.dense(self._single, cell.spec.prunable) if cell.cohort and store.ticketless(cell)
             else _mask(cell, store, self._single)
             for cell in cells
         ]  # fmt: skip
@@ -263,10 +262,6 @@ def _stops(cell: Cell) -> list[int]:
     first, last = cell.span.first, cell.span.last
     stops = {first + round((last - first) * n / PAUSES) for n in range(1, PAUSES + 1)}
     return sorted((stops | set(cell.rewind_steps)) - {first})
-
-
-def _ticketless(cell: Cell, store: Store) -> bool:
-    return cell.mask_key is not None and not store.has_mask(cell.mask_key)
 
 
 def _cached_end(cell: Cell, store: Store) -> Weights | None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
 from suite.experiment.plan import ArmFacts, Cell, Plan, plan
-from suite.experiment.registry import Task
+from suite.experiment.registry import Task, code_of
 from suite.experiment.store import DiskFull, Store
 from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
 
@@ -63,7 +63,6 @@ def make_plan(task: Task) -> Plan:
 
     Raises UsageError for an unknown arm or criterion, or a criterion that needs probes of a task that has none.
     """
-    from suite.experiment.registry import code_of
     from suite.tickets.arms import ARMS
     from suite.tickets.scores import CRITERIA
 
@@ -147,14 +146,10 @@ def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outc
         for cell in unit:
             if {*outcome.failed, *outcome.blocked}.intersection(cell.needs):
                 outcome.blocked[cell.key] = f"{cell.name} starts from a run that failed"
-            elif {*outcome.lost}.intersection(cell.needs) or (done.issuperset(cell.needs) and _maskless(cell, store)):
+            elif {*outcome.lost}.intersection(cell.needs) or (done.issuperset(cell.needs) and store.ticketless(cell)):
                 outcome.lost[cell.key] = f"{cell.name} starts from a run that diverged"
         if all(cell.key in done or outcome.stopped(cell) for cell in unit):
             del waiting[key]
-
-
-def _maskless(cell: Cell, store: Store) -> bool:
-    return cell.mask_key is not None and not store.has_mask(cell.mask_key)
 
 
 def _united(plans: Iterable[Plan]) -> dict[str, Unit]:

@@ -21,6 +21,7 @@ from suite.experiment.result import CellResult
 from suite.experiment.task import RunError, Snapshot, UsageError, digest
 
 if TYPE_CHECKING:
+    from suite.experiment.plan import Cell
     from suite.tickets.ticket import Ticket
 
 
@@ -51,7 +52,7 @@ class Store:
 
     @classmethod
     def create(cls, root: Path) -> "Store":
-        """Make the folders; raises UsageError when they cannot be written."""
+        """Make the folders; raises UsageError when they cannot be written, DiskFull when there is no room for them."""
         try:
             for folder in ("cells", "masks", "cache"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
@@ -72,16 +73,17 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for one runner; raises RunError when another one has it."""
+        """Hold the run for one runner; raises RunError when another one has it, UsageError in a read-only folder."""
         try:
-            with FileLock(self.root / "lock", timeout=0):
-                yield
+            held = FileLock(self.root / "lock", timeout=0).acquire()
         except Timeout as error:
             raise RunError(f"another run is at work in {self.root}: wait for it, or choose another --out") from error
         except PermissionError as error:
             raise UsageError(
                 f"cannot write to {self.root}: {error.strerror}; choose another folder with --out"
             ) from error
+        with held:
+            yield
 
     # Finished cells
 
@@ -109,7 +111,7 @@ class Store:
             ) from error
 
     def put_cell(self, result: CellResult) -> None:
-        """Keep a finished cell."""
+        """Keep a finished cell; like every `put`, raises DiskFull, or RunError naming a file that cannot be written."""
         cell = result.model_dump(mode="json")
         text = json.dumps({"sha256": digest(cell), "cell": cell}, indent=1, allow_nan=False)
         self._write(self._cell(result.key), text.encode())
@@ -132,6 +134,10 @@ class Store:
             return load(self._mask(key))
         except TicketError as error:
             raise RunError(f"{error}: delete it and run again, the other cells are kept") from error
+
+    def ticketless(self, cell: "Cell") -> bool:
+        """Whether a cell starts from a ticket that has not been made."""
+        return cell.mask_key is not None and not self.has_mask(cell.mask_key)
 
     def put_mask(self, key: str, ticket: "Ticket") -> None:
         """Keep a ticket."""
@@ -184,11 +190,12 @@ class Store:
             if table["schema"] != SCHEMA:
                 raise RunError(f"{self.root / 'run.json'} has schema {table['schema']!r}, this suite reads {SCHEMA}")
             requests = table["requests"]
-            assert isinstance(requests, list)
+            if not isinstance(requests, list):
+                raise TypeError("requests are a list")
             return requests
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError, AssertionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{self.root / 'run.json'} is corrupted: delete it and run again, finished cells are kept"
             ) from error

@@ -2,10 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Literal
 
 Purpose = Literal["init", "data", "dropout", "environment", "permutation", "reinit", "evaluation", "score"]
-PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)
 
 
 @dataclass(frozen=True)

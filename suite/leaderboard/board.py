@@ -175,7 +175,8 @@ class Board:
     def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
         """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
 
-        Raises UsageError when the id is taken, another submission is at work, or the folder cannot be written.
+        Raises UsageError when the id is taken or the folder cannot be written, RunError when another submission is at
+        work or the disk is full.
         """
         path = self.root / entry.domain / f"{entry.id}.json"
         self._refuse_packaged()
@@ -228,12 +229,13 @@ class Board:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         try:
-            with FileLock(self.root / ".lock", timeout=0):
-                yield
+            held = FileLock(self.root / ".lock", timeout=0).acquire()
         except Timeout as error:
             raise RunError(f"another submission to {self.root} is at work: try again when it is done") from error
         except OSError as error:
             raise UsageError(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
+        with held:
+            yield
 
 
 def _row(entry: AnyEntry) -> IndexRow:

@@ -68,7 +68,7 @@ def _contents(entry: Measured, folder: Path, listed: Mapping[Slot, tuple[TicketR
             yield f"{path} has masks of other shapes than that of level {first.level} replicate {first.replicate}"
             continue
         yield from (f"{path} {problem}" for problem in _bits(entry, cell, ticket))
-        if not protocol.pruned_from_dense(cell):
+        if not protocol.pruned_from_dense(cell.level, cell.method):
             yield from (f"{path} {problem}" for problem in _chain(before, cell, ticket))
         digest = ticket.mask.digest
         other = seen.setdefault(digest, (replicate, level))
@@ -95,7 +95,7 @@ def _load(path: Path) -> Ticket:
 
 def _header(entry: Measured, ref: TicketRef, cell: Cell, ticket: Ticket) -> Iterator[str]:
     """Header fields that are not those of the entry; `rewind_step` is where the run that was pruned began."""
-    began = 0 if protocol.pruned_from_dense(cell) else cell.method.rewind_step
+    began = 0 if protocol.pruned_from_dense(cell.level, cell.method) else cell.method.rewind_step
     for what, found, claimed in (
         ("digest", ticket.digest, ref.digest),
         ("task hash", ticket.task_hash, entry.task.hash),
@@ -108,7 +108,7 @@ def _header(entry: Measured, ref: TicketRef, cell: Cell, ticket: Ticket) -> Iter
             yield f"has {what} {found}, the entry has {claimed}"
     if ticket.weights:
         yield "carries weights: they are recomputed by replay, a submission has masks alone"
-    if protocol.pruned_from_dense(cell) and ticket.parent:
+    if protocol.pruned_from_dense(cell.level, cell.method) and ticket.parent:
         yield f"has parent {ticket.parent[:12]}, but is pruned from the dense network"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from suite.experiment.plan import DENSE, Cell, Plan
+from suite.experiment.plan import DENSE, Plan
 from suite.experiment.registry import Registry, Task, code_of
 from suite.experiment.runner import make_plan
 from suite.experiment.task import Method, RunOptions, UsageError
@@ -68,9 +68,9 @@ def trained(entry: Measured) -> set[Place]:
     }
 
 
-def pruned_from_dense(cell: Cell) -> bool:
+def pruned_from_dense(level: int, method: Method) -> bool:
     """Whether a ticket's mask was pruned from the dense run: that of level 1, and every one of a one-shot method."""
-    return cell.level == 1 or cell.method.schedule == "one-shot"
+    return level == 1 or method.schedule == "one-shot"
 
 
 def density(method: Method, sizes: Sequence[int], level: int) -> float:

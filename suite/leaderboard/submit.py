@@ -52,7 +52,7 @@ def submit(
     """Add a run's tasks to a board, one entry each (only those of `task` and `method` if named); returns their files.
 
     Raises UsageError, with nothing written, for whatever is no submission (see `submissions`), is not valid, or has an
-    id that is taken.
+    id that is taken, and RunError as `Board.add` does.
     """
     found = submissions(
         folder, author=author, entry_id=entry_id, title=title, description=description, link=link, task=task,
@@ -132,11 +132,11 @@ def _finished(store: Store, task: Task, plugins: tuple[Path, ...]) -> _Finished:
     lost: set[str] = set()
     for cell in plan:
         result = store.cell(cell.key)
-        maskless = cell.mask_key is not None and not store.has_mask(cell.mask_key)
+        ticketless = store.ticketless(cell)
         ended = [need for need in cell.needs if need in lost or (need in results and results[need].diverged)]
-        if maskless and ended:
+        if ticketless and ended:
             lost.add(cell.key)
-        elif result is not None and not maskless:
+        elif result is not None and not ticketless:
             results[cell.key] = result
     left = len(plan.cells) - len(results) - len(lost)
     if left:

@@ -92,7 +92,7 @@ def draw(entry: Measured, count: int, seed: int) -> list[Place]:
 def _pruned(entry: Measured, place: Place) -> Place:
     """The cell that the mask of another one was pruned from."""
     _, level, replicate = place
-    from_dense = level == 1 or entry.method.settings.schedule == "one-shot"
+    from_dense = protocol.pruned_from_dense(level, entry.method.settings)
     return (DENSE, 0, replicate) if from_dense else (LADDER, level - 1, replicate)
 
 

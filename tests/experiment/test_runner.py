@@ -13,9 +13,10 @@ import torch
 
 from suite.experiment import cell as cell_module
 from suite.experiment import meter
+from suite.experiment.arithmetic import one_thread_without_denormals
 from suite.experiment.executors import InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
-from suite.experiment.plan import Plan
+from suite.experiment.plan import Cell, Plan
 from suite.experiment.runner import Outcome, execute, make_plan
 from suite.experiment.store import Store
 from suite.experiment.task import Diverged, RunError, Span
@@ -57,6 +58,27 @@ def test_the_same_run_twice_skips_every_cell(tmp_path: Path) -> None:
     _, _, second = run(task(), tmp_path)
     assert (first.finished, first.skipped) == (len(plan.cells), 0)
     assert (second.finished, second.skipped) == (0, len(plan.cells))
+
+
+def test_ladders_go_first_since_everything_else_hangs_on_them(tmp_path: Path) -> None:
+    began: list[Cell] = []
+
+    class Noting(Quiet):
+        def started(self, cell: Cell, slot: int) -> None:
+            began.append(cell)
+
+    plan, store = make_plan(task(levels=2, replicates=2)), Store.create(tmp_path)
+    execute([plan], store, InlineExecutor(), Noting())
+    assert len(began) == len(plan.cells)
+    ladders = [cell for cell in began if cell.prunes]
+    assert began[: len(ladders)] == ladders
+
+
+def test_numbers_too_small_for_a_normal_float_are_flushed_to_zero_while_cells_train() -> None:
+    tiny = torch.tensor(1e-310, dtype=torch.float64)
+    with one_thread_without_denormals():
+        assert (tiny / 2).item() == 0.0
+    assert (tiny / 2).item() > 0.0
 
 
 def test_the_callers_arithmetic_comes_back(tmp_path: Path) -> None:
