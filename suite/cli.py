@@ -11,7 +11,7 @@ import typer
 
 from suite.experiment.task import RunError, UsageError
 from suite.leaderboard import cli as leaderboard
-from suite.printing import minutes, print_json, print_table
+from suite.printing import count, minutes, print_json, print_table
 
 if TYPE_CHECKING:
     from suite.results.view import RunView
@@ -165,16 +165,18 @@ def run(
     folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
     command = shlex.join(["lottery", *sys.argv[1:]])
     outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
-    typer.echo(f"{outcome.finished} cells run, {outcome.skipped} skipped", err=True)
+    typer.echo(f"{count(outcome.finished, 'cell')} run, {outcome.skipped} skipped", err=True)
     if outcome.lost:
         first = next(iter(outcome.lost.values()))
-        typer.echo(f"{len(outcome.lost)} cells have no ticket, their ladder diverged; the first: {first}", err=True)
+        typer.echo(
+            f"no ticket for {count(len(outcome.lost), 'cell')}, the ladder diverged; the first: {first}", err=True
+        )
     _print_summary(report.view)
     typer.echo(f"report: {report.path}")
     if outcome.failed or outcome.blocked:
         first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
         raise RunError(
-            f"{len(outcome.failed)} cells failed, {len(outcome.blocked)} could not start; the first: {first}"
+            f"{count(len(outcome.failed), 'cell')} failed, {len(outcome.blocked)} could not start; the first: {first}"
         ) from next(iter(outcome.errors), None)
 
 
@@ -194,7 +196,7 @@ def status(folder: Folder, as_json: Json = False) -> None:
             r["method"],
             f"{r['done']}/{r['cells']}",
             str(r["diverged"]),
-            f"{r['seconds_left'] / 60:.1f} min",
+            minutes(r["seconds_left"]),
         ]
         for r in rows
     ]

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """`1 cell`, `3 cells`; `2 densities` with its plural given."""
+    return f"{n} {noun if n == 1 else plural or f'{noun}s'}"
+
+
 def minutes(seconds: float) -> str:
     """Seconds as minutes, one decimal."""
     return f"{seconds / 60:.1f} min"

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from suite.experiment.plan import Cell, cell_cost
+from suite.printing import count
 
 
 class Lines:
@@ -22,7 +23,7 @@ class Lines:
         """Say what is to be done."""
         self._total, self._seconds = len(cells), sum(cell_cost(cell).seconds for cell in cells)
         self._began = time.monotonic()
-        self._say(f"{len(cells)} cells to run, {skipped} done before, {slots} at a time")
+        self._say(f"{count(len(cells), 'cell')} to run, {skipped} done before, {slots} at a time")
 
     def started(self, cell: Cell, slot: int) -> None:
         """Nothing: the line comes when the cell ends."""
@@ -53,14 +54,15 @@ class Lines:
 class Bars:
     """For terminals: live bars on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        """`console`: where the bars are drawn; None: standard error."""
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console or Console(stderr=True),
             speed_estimate_period=300,
         )
         self._plan = TaskID(0)
@@ -74,7 +76,7 @@ class Bars:
         seconds = sum(cell_cost(cell).seconds for cell in cells)
         self._plan = self._bars.add_task(self._plan_text(), total=seconds)
         self._slots = [self._bars.add_task("waiting", total=None, visible=False) for _ in range(min(slots, len(cells)))]
-        self._bars.console.print(f"{len(cells)} cells to run, {skipped} done before, {slots} at a time")
+        self._bars.console.print(f"{count(len(cells), 'cell')} to run, {skipped} done before, {slots} at a time")
         if cells:
             self._bars.start()
 
@@ -108,7 +110,7 @@ class Bars:
             self.close()
 
     def _plan_text(self) -> str:
-        return f"plan, {self._left} cells left"
+        return f"plan, {count(self._left, 'cell')} left"
 
 
 def _clock(seconds: float) -> str:

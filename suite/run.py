@@ -17,6 +17,7 @@ from suite.experiment.runner import Outcome, execute, make_plan, requests_of, ta
 from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
+from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
 
@@ -102,7 +103,7 @@ def run_tasks(
     with store.lock():
         requests = _merged(store.requests(), tasks, out, command, plugins)
         for source in origins:
-            print(f"{_adopt(plans, source, store)} cells taken from {source.root}", file=sys.stderr)
+            print(f"{count(_adopt(plans, source, store), 'cell')} taken from {source.root}", file=sys.stderr)
         store.put_requests(requests)
         outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
         store.put_requests([_with_references(r, t) for r, t in zip(requests, tasks_of(requests, out), strict=True)])

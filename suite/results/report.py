@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from suite.experiment.result import CellResult
 from suite.files import replace_file
-from suite.printing import jsonable
+from suite.printing import count, jsonable
 from suite.results import words
 from suite.results.curve import Place, Point, TaskCurves, curves_of
 from suite.results.judge import judge
@@ -225,7 +225,7 @@ def _provenance(view: TaskView) -> list[tuple[str, str]]:
         ("data", f"{view.spec.data.name}, SHA-256 {every(lambda cell: cell.provenance.data_fingerprint)}"),
         ("versions", every(lambda cell: listed(cell.provenance.versions))),
         ("hardware", every(lambda cell: listed(cell.provenance.hardware))),
-        ("device", every(lambda cell: f"{cell.provenance.device}, {words.count(cell.provenance.threads, 'thread')}")),
+        ("device", every(lambda cell: f"{cell.provenance.device}, {count(cell.provenance.threads, 'thread')}")),
         ("execution", every(lambda cell: cell.provenance.execution)),
         ("how scores are taken", every(lambda cell: listed(cell.notes) or words.NOTHING)),
         ("dates", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else words.NOTHING),
@@ -246,4 +246,4 @@ def _slugs(run: RunView) -> list[str]:
 def _progress(curves: TaskCurves, view: TaskView) -> str:
     """`12 of 14 cells finished, 1 diverged`."""
     tail = f", {len(curves.diverged)} diverged" if curves.diverged else ""
-    return f"{len(view.cells)} of {words.count(view.expected, 'cell')} finished{tail}"
+    return f"{len(view.cells)} of {count(view.expected, 'cell')} finished{tail}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from suite.experiment.task import Metric
+from suite.printing import count
 from suite.results.curve import Place
 from suite.results.judge import Judgement, Verdict
 from suite.results.stats import Interval, Outcome
@@ -79,11 +80,6 @@ def unit(metric: Metric) -> str:
     return f"{metric.name} ({metric.unit}, {arrow})" if metric.unit else f"{metric.name} ({arrow})"
 
 
-def count(n: int, noun: str) -> str:
-    """`1 replicate`, `3 replicates`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def where(verdicts: Sequence[Verdict], wanted: Outcome) -> str:
     """The densities with an outcome, neighbours joined: `80 % to 51.2 %, 10.7 %`; empty when there is none."""
     runs: list[list[Verdict]] = []
@@ -109,7 +105,7 @@ def finding(judgement: Judgement, against: str) -> str:
     verbs: dict[Outcome, str] = {"wins": "beats", "ties": "ties with", "loses": "loses to"}
     parts = [f"{verb} {name} at {where(verdicts, o)}" for o, verb in verbs.items() if where(verdicts, o)]
     open_ = sum(verdict.verdict == "undecided" for verdict in verdicts)
-    total = count(len(verdicts), "density").replace("densitys", "densities")
+    total = count(len(verdicts), "density", "densities")
     if not parts:
         return f"Against {name}, all {total} are undecided{_needed(verdicts)}."
     tail = f"; {open_} of {total} undecided{_needed(verdicts)}" if open_ else ""
