@@ -9,7 +9,7 @@ from suite.leaderboard.board import AnyEntry, Board
 from suite.leaderboard.schema import Claim, Measured, Reported
 from suite.leaderboard.standing import RANKED, curves, same_density
 from suite.results.bootstrap import Statistic
-from suite.results.curve import Point, curves_of
+from suite.results.curve import Point, curves_of, statistic_of
 from suite.results.judge import Verdict
 from suite.results.stats import Difference, area, holm, middle, outcome, paired, replicates_needed, tie_groups, welch
 from suite.results.view import RunView, TaskView
@@ -238,11 +238,7 @@ def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> D
     if not in_pairs:
         return welch(_known(mine), _known(theirs), better)
     both = [(a, b) for a, b in zip(mine.values, theirs.values, strict=True) if a is not None and b is not None]
-    return paired([a for a, _ in both], [b for _, b in both], better, _statistic(spec))
-
-
-def _statistic(spec: TaskSpec) -> Statistic:
-    return "iqm" if spec.domain == "rl" else "mean"
+    return paired([a for a, _ in both], [b for _, b in both], better, statistic_of(spec.domain))
 
 
 def _lost(point: Point) -> float:
@@ -299,7 +295,7 @@ def _rankings(mine: Points, theirs: Mapping[str, Points], spec: TaskSpec) -> tup
     for level in sorted({level for levels in shared.values() for level in levels}):
         here = {RUN: mine[level]} | {name: theirs[name][level] for name, levels in shared.items() if level in levels}
         values = {name: _known(point) if None not in point.values else [] for name, point in here.items()}
-        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, _statistic(spec)))
+        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, statistic_of(spec.domain)))
     return found, tuple(mine[level].density for level in common)
 
 

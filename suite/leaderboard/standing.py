@@ -16,7 +16,7 @@ from suite.leaderboard.board import BadEntry
 from suite.leaderboard.schema import Measured, TaskRef
 from suite.leaderboard.schema import Point as EntryPoint
 from suite.results.bootstrap import Statistic
-from suite.results.curve import Point, TaskCurves
+from suite.results.curve import Point, TaskCurves, point_of, statistic_of
 from suite.results.judge import Area, Judgement, judge
 from suite.results.stats import estimate, tie_groups
 
@@ -104,11 +104,16 @@ def curves(entry: Measured) -> TaskCurves:
     spec = TaskSpec.model_construct(
         id=entry.task.id, version=entry.task.version, scale=entry.task.scale, metric=entry.metric
     )
-    statistic = _statistic(entry.task)
+    statistic = statistic_of(spec.domain)
     arms = {arm: tuple(_point(p, statistic) for p in points) for arm, points in entry.curves.items()}
     dense = next(iter(arms.values()))[0]
     drawn = {arm: points for arm, points in arms.items() if arm != "dense"}
     return TaskCurves(spec, entry.method.settings, tuple(range(entry.protocol.replicates)), dense, drawn)
+
+
+def _point(point: EntryPoint, statistic: Statistic) -> Point:
+    diverged = tuple(r for r, value in enumerate(point.values) if value is None)
+    return point_of(point.level, point.density, point.values, statistic, diverged=diverged)
 
 
 def same_density(a: float, b: float) -> bool:
@@ -165,33 +170,10 @@ def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
             )
 
 
-def _point(point: EntryPoint, statistic: Statistic) -> Point:
-    e = estimate([value for value in point.values if value is not None], statistic)
-    return Point(
-        level=point.level,
-        density=point.density,
-        values=point.values,
-        mean=e.mean,
-        sd=e.sd,
-        ci95=e.interval,
-        centre=e.centre,
-        statistic=e.statistic,
-        missing=(),
-        diverged=tuple(r for r, value in enumerate(point.values) if value is None),
-    )
-
-
-def _statistic(task: TaskRef) -> Statistic:
-    """What is shown of a task's values and ranks them; it takes effect from ten."""
-    return "iqm" if task.id.startswith("rl/") else "mean"
-
-
 def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing]) -> Group:
-    columns = densities(standings)
+    columns, statistic = densities(standings), statistic_of(standings[0].entry.domain)
     ranks = {
-        density: rank(
-            {s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better, _statistic(task)
-        )
+        density: rank({s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better, statistic)
         for density in columns
     }
     reference = _reference(standings)

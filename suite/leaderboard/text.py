@@ -12,6 +12,7 @@ from rich.text import Text
 from suite.leaderboard.compare import RUN, Against, Comparison, Ranking, TaskComparison
 from suite.printing import jsonable
 from suite.results import words
+from suite.results.curve import statistic_of
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _detail(name: str, against: Against) -> _Sheet:
 
 
 def _ranked_by(task: TaskComparison) -> str:
-    return ", by interquartile mean from ten replicates" if task.spec.domain == "rl" else ""
+    return ", by interquartile mean from ten replicates" if statistic_of(task.spec.domain) == "iqm" else ""
 
 
 def _ranks(task: TaskComparison) -> tuple[tuple[str, ...], ...]:

@@ -102,7 +102,14 @@ def curves(
         there = {r: cell for r in wanted if (cell := found.get((arm, level, r))) is not None}
         density = next((cell.density for cell in there.values()), _density(method, found, level))
         must = wanted if expected else ()
-        return _point((level, density), there, expected=must, all_=wanted, rl=spec.domain == "rl")
+        return point_of(
+            level,
+            density,
+            tuple(there[r].value if r in there else None for r in wanted),
+            statistic_of(spec.domain),
+            missing=tuple(r for r in must if r not in there),
+            diverged=tuple(r for r in wanted if r in there and there[r].diverged),
+        )
 
     dense = point("dense", 0, True)
     drawn: dict[str, tuple[Point, ...]] = {}
@@ -115,27 +122,28 @@ def curves(
     return TaskCurves(spec, method, wanted, dense, drawn)
 
 
-def _point(
-    at: tuple[int, float],
-    there: Mapping[int, CellResult],
-    *,
-    expected: tuple[int, ...],
-    all_: tuple[int, ...],
-    rl: bool,
-) -> Point:
-    values = tuple(there[r].value if r in there else None for r in all_)
-    e = estimate([value for value in values if value is not None], "iqm" if rl else "mean")
+def statistic_of(domain: str) -> Statistic:
+    """What a domain's values are summed up by: in RL their interquartile mean (Agarwal et al. 2021), from ten on."""
+    return "iqm" if domain == "rl" else "mean"
+
+
+def point_of(
+    level: int, density: float, values: tuple[float | None, ...], statistic: Statistic, *,
+    missing: tuple[int, ...] = (), diverged: tuple[int, ...] = (),
+) -> Point:  # fmt: skip
+    """A point of a curve from every replicate's value, None where there is none."""
+    e = estimate([value for value in values if value is not None], statistic)
     return Point(
-        level=at[0],
-        density=at[1],
+        level=level,
+        density=density,
         values=values,
         mean=e.mean,
         sd=e.sd,
         ci95=e.interval,
         centre=e.centre,
         statistic=e.statistic,
-        missing=tuple(r for r in expected if r not in there),
-        diverged=tuple(r for r in all_ if r in there and there[r].diverged),
+        missing=missing,
+        diverged=diverged,
     )
 
 

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from suite.results.bootstrap import Statistic
-from suite.results.curve import Point, TaskCurves
+from suite.results.curve import Point, TaskCurves, statistic_of
 from suite.results.stats import (
     Difference,
     Estimate,
@@ -96,7 +95,7 @@ def _against(curves: TaskCurves, arm: str) -> list[Verdict]:
             if (mine := curves.value("winning", point.level, r)) is not None
             and (other := curves.value(arm, point.level, r)) is not None
         ]
-        statistic: Statistic = "iqm" if curves.spec.domain == "rl" else "mean"
+        statistic = statistic_of(curves.spec.domain)
         difference = paired([a for a, _ in pairs], [b for _, b in pairs], metric.higher_is_better, statistic)
         rows.append((point, difference, _hindrance(curves, arm, point.level)))
     # A density with a diverged replicate gets no verdict, so it is no test in Holm's family either.
