@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 RESAMPLES: Final = 19_999
 SEED: Final = 0
+LEAST: Final = 2 / (RESAMPLES + 1)
+"""The least two-sided p-value that so many resamples resolve."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ def centre(values: Array, statistic: Statistic) -> Array:
 def bca(values: Array, statistic: Statistic = "mean") -> Bootstrap:
     """BCa interval of a sample [n], n >= 2 with some spread (Efron and Tibshirani 1993, chapter 14).
 
-    p is the level at which the interval just touches 0. It is held at or above 2^(1-n), the least p-value that signs
-    alone can give: resampling ten values of one sign never crosses 0, which is no evidence beyond their signs.
+    p is the level at which the interval just touches 0; where no resample reaches 0, the least that their number
+    resolves (the acceleration would stretch that one unseen resample at will). It is held at or above 2^(1-n), the
+    least p-value that signs alone can give: ten values of one sign are no evidence beyond their signs.
     """
     n = values.size
     rows = np.random.default_rng(SEED).integers(0, n, (RESAMPLES, n))
@@ -55,16 +58,18 @@ def bca(values: Array, statistic: Statistic = "mean") -> Bootstrap:
 
     z = float(ndtri(0.975))
     low, high = np.quantile(samples, [position(-z), position(z)])
-    return Bootstrap(float(low), float(high), max(_inverted(_rank(samples, 0.0), z0, a), 2.0 ** (1 - n)))
+    unreached = samples[0] > 0 or samples[-1] < 0
+    p = LEAST if unreached else _inverted(_rank(samples, 0.0), z0, a)
+    return Bootstrap(float(low), float(high), max(p, 2.0 ** (1 - n)))
 
 
 def _inverted(rank: float, z0: float, a: float) -> float:
     """Two-sided p-value: the level whose BCa end point has this rank among the resamples."""
     w = float(ndtri(rank)) - z0
     if 1 + a * w <= 0:  # beyond the pole of the acceleration: no level reaches it
-        return 2 / (RESAMPLES + 1)
+        return LEAST
     z = w / (1 + a * w) - z0
-    return max(2 * float(ndtr(-abs(z))), 2 / (RESAMPLES + 1))
+    return max(2 * float(ndtr(-abs(z))), LEAST)
 
 
 def _rank(ordered: Array, value: float) -> float:

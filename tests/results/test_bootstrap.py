@@ -52,6 +52,12 @@ def test_p_is_never_below_what_signs_alone_can_give() -> None:
     assert bca(np.linspace(1.0, 1.1, 10)).p == 2.0**-9
 
 
+def test_skew_does_not_weaken_ten_differences_of_one_sign() -> None:
+    """A lossy ticket's, as measured: the acceleration once made p .003 of resamples that never come near 0."""
+    lost = np.array([-0.017, -0.016, -0.006, -0.012, -0.017, -0.015, -0.017, -0.016, -0.021, -0.016])
+    assert bca(lost).p == bca(-lost).p == 2.0**-9
+
+
 def test_the_bootstrap_takes_over_at_ten_values() -> None:
     nine, ten = (SKEWED[:n].tolist() for n in (9, 10))
     t9 = oracle.t.interval(0.95, 8, loc=np.mean(nine), scale=oracle.sem(nine))
