@@ -10,8 +10,8 @@ from suite.leaderboard.schema import Claim, Measured, Reported
 from suite.leaderboard.standing import RANKED, curves, same_density
 from suite.results.bootstrap import Statistic
 from suite.results.curve import Point, curves_of, statistic_of
-from suite.results.judge import Verdict
-from suite.results.stats import Difference, area, holm, middle, outcome, paired, replicates_needed, tie_groups, welch
+from suite.results.judge import Row, Verdict, verdicts
+from suite.results.stats import Difference, area, middle, paired, tie_groups, welch
 from suite.results.view import RunView, TaskView
 
 RUN = "this run"
@@ -220,17 +220,12 @@ def _against(view: TaskView, entry: Measured) -> Against:
     replicates = view.replicates, tuple(range(entry.protocol.replicates))
     in_pairs = replicates[0] == replicates[1]
     shared = _shared(mine, theirs)
-    differences = {level: _difference(mine[level], theirs[level], view.spec, in_pairs) for level in shared}
-    broken = {level: _broken(mine[level], theirs[level]) for level in shared}
-    # A density with a diverged replicate gets no verdict, so it is no test in Holm's family either.
-    ps = {level: d.p for level, d in differences.items() if d.p is not None and broken[level] is None}
-    adjusted = dict(zip(ps, holm([p for p in ps.values() if p is not None]), strict=True))
-    verdicts = tuple(
-        _verdict(entry.id, mine[level], differences[level], view.spec.metric.margin, broken[level], adjusted)
-        for level in shared
-    )
+    rows: list[Row] = [
+        (mine[n], _difference(mine[n], theirs[n], view.spec, in_pairs), _broken(mine[n], theirs[n])) for n in shared
+    ]
     lost = tuple(mine[level].density for level in shared if _lost(mine[level]) > _lost(theirs[level]))
-    return Against(entry.id, entry.title, in_pairs, replicates, verdicts, lost)
+    found = tuple(verdicts(entry.id, rows, view.spec.metric.margin))
+    return Against(entry.id, entry.title, in_pairs, replicates, found, lost)
 
 
 def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> Difference:
@@ -253,35 +248,6 @@ def _broken(mine: Point, theirs: Point) -> str | None:
         if lost:
             return f"replicate {', '.join(lost)} of {whose} diverged, here or before"
     return None
-
-
-def _verdict(
-    entry: str, point: Point, difference: Difference, margin: float, broken: str | None,
-    adjusted: Mapping[int, float],
-) -> Verdict:  # fmt: skip
-    p_adjusted = adjusted.get(point.level)
-    found = outcome(difference, p_adjusted, margin)
-    undecided = found == "undecided" and broken is None
-    return Verdict(
-        against=entry,
-        level=point.level,
-        density=point.density,
-        n=difference.n,
-        difference=difference.value,
-        ci95=difference.interval,
-        p=difference.p,
-        p_adjusted=p_adjusted,
-        verdict=found,
-        reason=_constant(difference) if undecided and difference.sd == 0 else broken,
-        replicates_needed=replicates_needed(difference, margin, len(adjusted)) if undecided else None,
-    )
-
-
-def _constant(difference: Difference) -> str:
-    """Why a difference without spread is undecided."""
-    if difference.paired:
-        return f"the same difference in all {difference.n} replicates: no spread to test against, only signs"
-    return "all replicates of the run are equal, and all of the entry: no spread to test against, only their number"
 
 
 def _rankings(mine: Points, theirs: Mapping[str, Points], spec: TaskSpec) -> tuple[list[Ranking], tuple[float, ...]]:

@@ -41,6 +41,10 @@ class Verdict:
     replicates_needed: int | None
 
 
+Row = tuple[Point, Difference, str | None]
+"""What a verdict is given on: a point, its difference, and why it gets none (None: it gets one)."""
+
+
 @dataclass(frozen=True)
 class Area:
     """Normalised area under an arm's curve: every replicate's value (None: a cell is missing or diverged)."""
@@ -66,26 +70,62 @@ class Judgement:
 
 def judge(curves: TaskCurves) -> Judgement:
     """Compare the winning arm with every other one and with dense at each density; see `suite.results.stats`."""
-    verdicts: list[Verdict] = []
+    found: list[Verdict] = []
     if "winning" in curves.arms:
         for arm in (*(name for name in curves.arms if name != "winning"), "dense"):
-            verdicts += _against(curves, arm)
-    dense = [verdict for verdict in verdicts if verdict.against == "dense"]
+            found += _against(curves, arm)
+    dense = [verdict for verdict in found if verdict.against == "dense"]
     lower = [None if v.ci95 is None or _diverged(curves, v) else v.ci95[0] for v in dense]
     critical = critical_density([v.density for v in dense], lower, curves.spec.metric.margin)
     levels = _common_levels(curves)
     return Judgement(
         curves=curves,
-        verdicts=tuple(verdicts),
+        verdicts=tuple(found),
         critical_density=critical,
         area={arm: _area(curves, points, levels) for arm, points in curves.arms.items()},
         area_densities=tuple(p.density for points in list(curves.arms.values())[:1] for p in _at(points, levels)),
     )
 
 
+def verdicts(against: str, rows: Sequence[Row], margin: float) -> list[Verdict]:
+    """One verdict a row, with Holm's correction over all rows that are tested.
+
+    A density with a diverged replicate gets no verdict, so it is no test in Holm's family either.
+    """
+    tested = {i: d.p for i, (_, d, broken) in enumerate(rows) if d.p is not None and broken is None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return [_verdict(against, row, adjusted.get(i), len(tested), margin) for i, row in enumerate(rows)]
+
+
+def _verdict(against: str, row: Row, p_adjusted: float | None, tests: int, margin: float) -> Verdict:
+    point, difference, broken = row
+    found = outcome(difference, p_adjusted, margin)
+    undecided = found == "undecided" and broken is None
+    return Verdict(
+        against=against,
+        level=point.level,
+        density=point.density,
+        n=difference.n,
+        difference=difference.value,
+        ci95=difference.interval,
+        p=difference.p,
+        p_adjusted=p_adjusted,
+        verdict=found,
+        reason=_no_spread(difference) if undecided and difference.sd == 0 else broken,
+        replicates_needed=replicates_needed(difference, margin, tests) if undecided else None,
+    )
+
+
+def _no_spread(difference: Difference) -> str:
+    """Why a difference without spread is undecided."""
+    if difference.paired:
+        return f"the same difference in all {difference.n} replicates: no spread to test against, only signs"
+    return "all replicates of the run are equal, and all of the entry: no spread to test against, only their number"
+
+
 def _against(curves: TaskCurves, arm: str) -> list[Verdict]:
-    metric = curves.spec.metric
-    rows: list[tuple[Point, Difference, str | None]] = []
+    metric, statistic = curves.spec.metric, statistic_of(curves.spec.domain)
+    rows: list[Row] = []
     for point in curves.arms["winning"]:
         if point.level == 0 or (arm != "dense" and curves.point(arm, point.level) is None):
             continue
@@ -95,52 +135,17 @@ def _against(curves: TaskCurves, arm: str) -> list[Verdict]:
             if (mine := curves.value("winning", point.level, r)) is not None
             and (other := curves.value(arm, point.level, r)) is not None
         ]
-        statistic = statistic_of(curves.spec.domain)
         difference = paired([a for a, _ in pairs], [b for _, b in pairs], metric.higher_is_better, statistic)
         rows.append((point, difference, _hindrance(curves, arm, point.level)))
-    # A density with a diverged replicate gets no verdict, so it is no test in Holm's family either.
-    tested = [i for i, (_, difference, broken) in enumerate(rows) if difference.p is not None and broken is None]
-    adjusted = dict(zip(tested, holm([p for i in tested if (p := rows[i][1].p) is not None]), strict=True))
-    return [
-        _verdict(curves, (arm, point), difference, broken, p_adjusted=adjusted.get(i), tests=len(tested))
-        for i, (point, difference, broken) in enumerate(rows)
-    ]
+    return [_unfinished(verdict, len(curves.replicates)) for verdict in verdicts(arm, rows, metric.margin)]
 
 
-def _verdict(
-    curves: TaskCurves,
-    of: tuple[str, Point],
-    difference: Difference,
-    broken: str | None,
-    *,
-    p_adjusted: float | None,
-    tests: int,
-) -> Verdict:
-    (arm, point), margin, planned = of, curves.spec.metric.margin, len(curves.replicates)
-    found = outcome(difference, p_adjusted, margin)
-    verdict = Verdict(
-        against=arm,
-        level=point.level,
-        density=point.density,
-        n=difference.n,
-        difference=difference.value,
-        ci95=difference.interval,
-        p=difference.p,
-        p_adjusted=p_adjusted,
-        verdict=found,
-        reason=None if difference.n == planned else f"preliminary: {difference.n} of {planned} replicates finished",
-        replicates_needed=replicates_needed(difference, margin, tests) if found == "undecided" else None,
-    )
-    if broken is not None:
-        return replace(verdict, reason=broken, replicates_needed=None)
-    if difference.n == 0:
-        return replace(verdict, reason="no replicate finished in both arms yet")
-    if difference.n == 1:
-        return replace(verdict, reason="one replicate: no interval")
-    if found == "undecided" and difference.sd == 0:
-        text = f"the same difference in all {difference.n} replicates: no spread to test against, only signs"
-        return replace(verdict, reason=text)
-    return verdict
+def _unfinished(verdict: Verdict, planned: int) -> Verdict:
+    """Says so where replicates are still to come."""
+    if verdict.reason is not None or verdict.n == planned > 1:
+        return verdict
+    few = {0: "no replicate finished in both arms yet", 1: "one replicate: no interval"}
+    return replace(verdict, reason=few.get(verdict.n, f"preliminary: {verdict.n} of {planned} replicates finished"))
 
 
 def _hindrance(curves: TaskCurves, arm: str, level: int) -> str | None:
