@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from suite.experiment.settings import Reader, nearest
-from suite.experiment.task import Data, RunError, Settings, UsageError
+from suite.experiment.task import Data, Settings, UsageError
 
 
 class Environments(VecEnv):
@@ -183,16 +183,6 @@ def fingerprint(data: Data) -> str:
         seen.extend(envs.step(actions)[:3])
     text = [data.name, json.dumps(data.settings, sort_keys=True), *map(_rounded, seen)]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
-
-
-def check(data: Data) -> None:
-    """Raise RunError unless the environment behaves as when the task was defined."""
-    found = fingerprint(data)
-    if found != data.fingerprint:
-        raise RunError(
-            f"environment {data.name} does not behave as the task's: fingerprint {found}, the task says"
-            f" {data.fingerprint}; this version of gymnasium plays another game, try another one"
-        )
 
 
 def _rounded(numbers: NDArray[Any]) -> str:

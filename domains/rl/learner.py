@@ -47,7 +47,7 @@ class A2CLearner:
     """
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
-        envs.check(spec.data)
+        spec.data.check(envs.fingerprint(spec.data))
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
         settings = coefficients(spec.training.settings)
         if settings.n_envs * settings.n_steps != spec.training.batch:

@@ -50,13 +50,7 @@ def _load(data_json: str) -> Dataset:
     scale = settings.word("pixels", ("unit", "centred"))
     settings.close()
     pixels, labels = _mnist5k()
-    found = fingerprint(pixels, labels, sizes)
-    if found != data.fingerprint:
-        raise RunError(
-            f"data {data.name} has fingerprint {found}, the task was defined on {data.fingerprint[:12]}…: install the "
-            f"version of its package that pyproject.toml names; or, of settings changed on purpose, add --set "
-            f"data.fingerprint={found}"
-        )
+    data.check(fingerprint(pixels, labels, sizes))
     return _split(_scaled(pixels, scale), labels, sizes)
 
 

@@ -36,6 +36,15 @@ class Data(Frozen):
     fingerprint: str
     settings: Settings = {}
 
+    def check(self, found: str) -> None:
+        """Raise RunError unless the data that were loaded have the fingerprint of those the task was defined on."""
+        if found != self.fingerprint:
+            raise RunError(
+                f"data {self.name} have fingerprint {found}, the task was defined on {self.fingerprint[:12]}…: install "
+                f"the package versions that the task's extra names; or, of settings changed on purpose, add --set "
+                f"data.fingerprint={found}"
+            )
+
 
 class Training(Frozen):
     """How one run is trained; a step is one optimizer update."""

@@ -52,7 +52,7 @@ def test_other_data_than_the_task_names_is_refused(task: Tasks, name: str, load:
     spec = task(name).spec.data
     assert callable(load)
     load(spec)
-    with pytest.raises(RunError, match="fingerprint"):
+    with pytest.raises(RunError, match=r"--set data\.fingerprint="):
         load(spec.model_copy(update={"fingerprint": "0" * 64}))
 
 

@@ -306,7 +306,7 @@ def test_a_weight_that_is_not_finite_is_reported_as_divergence(value: float) -> 
 
 def test_an_environment_that_behaves_otherwise_is_refused() -> None:
     spec = _spec("smoke", {"data.settings.max_episode_steps": 499})
-    with pytest.raises(RunError, match="fingerprint"):
+    with pytest.raises(RunError, match=r"--set data\.fingerprint="):
         _learner(Span(0, 1), spec=spec)
     with pytest.raises(UsageError, match="CartPole-v1"):
         envs.make(Data(name="Pong", fingerprint=""), 1, [0])

@@ -47,7 +47,7 @@ def test_pixels_keep_their_background() -> None:
 
 def test_other_data_than_the_task_names_is_refused() -> None:
     spec = task("smoke").spec.data
-    with pytest.raises(RunError, match="fingerprint"):
+    with pytest.raises(RunError, match=r"--set data\.fingerprint="):
         data.load(spec.model_copy(update={"fingerprint": "0" * 64}))
 
 
