@@ -144,8 +144,7 @@ def cores() -> int:
 
 
 def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:
-    cells = [cell for plan in plans for cell in plan]
-    return store.adopt(source, (cell.key for cell in cells), (prune.key for cell in cells for prune in cell.prunes))
+    return store.adopt(source, (cell for plan in plans for cell in plan))
 
 
 def _merged(

@@ -204,14 +204,29 @@ class Store:
         """Keep what was asked for."""
         self._write(self.root / "run.json", json.dumps({"schema": SCHEMA, "requests": requests}, indent=1).encode())
 
-    def adopt(self, other: "Store", cells: Iterable[str], masks: Iterable[str]) -> int:
-        """Copy finished cells and masks from another store, checked on the way; returns how many cells came."""
+    def adopt(self, other: "Store", cells: Iterable["Cell"]) -> int:
+        """Copy finished cells and their masks from another store, checked on the way; returns how many cells came.
+
+        Raises RunError, nothing being copied, when a cell or mask is in both and not the same: an equal key promises
+        equal bits on one machine type alone, and what starts from one would be judged beside the other.
+        """
+        cells = list(cells)
+        for cell in cells:
+            mine, theirs = self.cell(cell.key), other.cell(cell.key)
+            both = [prune.key for prune in cell.prunes if self.has_mask(prune.key) and other.has_mask(prune.key)]
+            if (mine and theirs and mine.weights_digest != theirs.weights_digest) or any(
+                self.mask(key).digest != other.mask(key).digest for key in both
+            ):
+                raise RunError(
+                    f"{cell.name} came out otherwise in {other.root} than in {self.root}: results of two machine types "
+                    "or versions do not mix; name another folder with --out"
+                )
         adopted = 0
-        for key in masks:
-            if other.has_mask(key) and not self.has_mask(key):
-                self.put_mask(key, other.mask(key))
-        for key in cells:
-            result = None if self.has(key) else other.cell(key)
+        for cell in cells:
+            for prune in cell.prunes:
+                if other.has_mask(prune.key) and not self.has_mask(prune.key):
+                    self.put_mask(prune.key, other.mask(prune.key))
+            result = None if self.has(cell.key) else other.cell(cell.key)
             if result is not None:
                 self.put_cell(result)
                 adopted += 1

@@ -3,10 +3,12 @@
 import errno
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from suite.experiment.runner import make_plan
 from suite.experiment.store import DiskFull, Store
 from suite.experiment.task import RunError, UsageError
 from tests.experiment.running import run
@@ -110,4 +112,23 @@ def test_cells_adopted_from_elsewhere_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "a" / "cells" / f"{plan.cells[0].key}.json"
     path.write_text(path.read_text().replace("accuracy", "acuracy"))
     with pytest.raises(RunError, match="corrupted"):
-        Store.create(tmp_path / "b").adopt(source, [plan.cells[0].key], [])
+        Store.create(tmp_path / "b").adopt(source, plan.cells[:1])
+
+
+@pytest.mark.parametrize("part", ["cells", "masks"])
+def test_what_came_out_otherwise_elsewhere_is_not_adopted(part: str, tmp_path: Path) -> None:
+    """As on another machine type: equal keys, other bits."""
+    _, here, _ = run(task(levels=1, replicates=1), tmp_path / "here")
+    _, there, _ = run(task(levels=2, replicates=1), tmp_path / "there")
+    cells = make_plan(task(levels=2, replicates=1)).cells
+    dense = there.cell(cells[0].key)
+    assert dense is not None
+    if part == "cells":
+        there.put_cell(dense.model_copy(update={"weights_digest": "ab" * 32}))
+    else:
+        key = cells[0].prunes[0].key
+        there.put_mask(key, replace(there.mask(key), replicate=7))
+    before = sorted((tmp_path / "here").rglob("*.json"))
+    with pytest.raises(RunError, match=r"dense replicate 0 came out otherwise in .*there than in .*here"):
+        here.adopt(there, cells)
+    assert sorted((tmp_path / "here").rglob("*.json")) == before
