@@ -1,5 +1,6 @@
 """Runs a cell, or a cohort of cells: learner + ticket -> result, and the masks that are pruned from it."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,6 +115,10 @@ class _Training:
         validation, test = (
             [{} for _ in lost] if all(lost) else self._trainee.evaluate(split) for split in ("validation", "test")
         )
+        lost = [
+            gone or not all(map(math.isfinite, (*own.values(), *other.values())))
+            for gone, own, other in zip(lost, validation, test, strict=True)
+        ]
         _check_metric(self._first.spec, [s for s, gone in zip(test, lost, strict=True) if not gone])
         traces = self._trainee.traces()
         share = len(self._cells)

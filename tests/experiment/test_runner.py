@@ -151,7 +151,7 @@ def test_rewound_weights_are_replayed_when_the_cache_is_gone(tmp_path: Path) -> 
     plan, store, _ = run(task(changes={"rewind_step": 7}), tmp_path / "a")
     bare = Store.create(tmp_path / "b")
     ladder = [c for c in plan if c.arm == "dense"]
-    bare.adopt(store, [c.key for c in ladder], [p.key for c in ladder for p in c.prunes])
+    bare.adopt(store, ladder)
     assert not list((tmp_path / "b" / "cache").iterdir())
     _, _, outcome = run(task(changes={"rewind_step": 7}), tmp_path / "b")
     assert outcome.skipped == len(ladder)
@@ -313,6 +313,17 @@ def test_a_diverged_run_is_recorded_and_loses_only_its_descendants(
     assert (again.finished, again.skipped, again.blocked) == (0, len(plan.cells) - 1, {})
     assert again.lost == outcome.lost
     assert reporter.announced == 0
+
+
+def test_a_score_that_is_no_number_is_a_diverged_run_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step can blow up and leave finite weights behind."""
+    monkeypatch.setattr(toy.ToyLearner, "evaluate", lambda self, split: {"accuracy": float("nan")})
+    plan, store, outcome = run(task(levels=0, replicates=1), tmp_path)
+    result = store.cell(plan.cells[0].key)
+    assert result is not None
+    assert (result.diverged, dict(result.test), outcome.failed) == (True, {}, {})
 
 
 def test_a_diverged_member_of_a_cohort_takes_only_its_own_ladder_with_it(
