@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -28,8 +29,11 @@ from suite.tickets.ticket import load
 Tell = Callable[[str, int, int], None]
 """Told now and then how far a cell, or a cohort by its first cell, is: (its name, steps taken, steps in all)."""
 
-COMPUTING = ("python", "torch", "numpy", "gymnasium", "stable-baselines3", "tokenizers")
-"""What bits depend on; the data that other packages bring have a fingerprint."""
+COMPUTING = ("python", "torch", "numpy")
+"""What the bits of every task depend on; the data that other packages bring have a fingerprint."""
+
+COMPUTING_TOO = {"vision": (), "rl": ("gymnasium", "stable-baselines3"), "nlp": ("tokenizers",)}
+"""What they depend on besides in a domain; in one that is not known here, on all of these."""
 
 Tickets = Mapping[tuple[int, int], Path]
 """Ticket files by (level, replicate)."""
@@ -71,8 +75,9 @@ def verify(
         with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
             checks = _train(plan, wanted, entry, files, Store.create(Path(folder)), tell)
     return Verification(
-        path, f"{entry.domain}/{entry.id}", seed, _same_machine(entry.provenance, here),
-        (_machine(entry.provenance), _machine(here)), tuple(checks), report.problems, report.remarks,
+        path, f"{entry.domain}/{entry.id}", seed, same_machine(entry.domain, entry.provenance, here),
+        (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), tuple(checks), report.problems,
+        report.remarks,
     )  # fmt: skip
 
 
@@ -197,13 +202,13 @@ def _curve(entry: Measured, cell: Cell) -> tuple[Point, ...]:
     return entry.curves[LADDER if cell.arm == DENSE else cell.arm]
 
 
-def _same_machine(claimed: Provenance, here: Provenance) -> bool:
+def same_machine(domain: str, claimed: Provenance, here: Provenance) -> bool:
     """Whether the same bits are owed: same versions of what computes, same hardware but for the number of cores.
 
     All that provenance says of the hardware counts, since one processor name can stand for several sets of kernels. No
     entry says which GPU it was run on.
     """
-    versions = ({name: of.versions.get(name) for name in COMPUTING} for of in (claimed, here))
+    versions = ({name: of.versions.get(name) for name in _computing(domain)} for of in (claimed, here))
     return here.device == "cpu" and next(versions) == next(versions) and _hardware(claimed) == _hardware(here)
 
 
@@ -211,6 +216,10 @@ def _hardware(source: Provenance) -> dict[str, str | int]:
     return {fact: value for fact, value in source.hardware.items() if fact != "cores"}
 
 
-def _machine(source: Provenance) -> str:
-    versions = ", ".join(f"{name} {source.versions.get(name, 'unknown')}" for name in ("torch", "python"))
+def _computing(domain: str) -> tuple[str, ...]:
+    return (*COMPUTING, *COMPUTING_TOO.get(domain, tuple(chain.from_iterable(COMPUTING_TOO.values()))))
+
+
+def _machine(domain: str, source: Provenance) -> str:
+    versions = ", ".join(f"{name} {source.versions.get(name, 'unknown')}" for name in _computing(domain))
     return f"{source.hardware.get('cpu', 'unknown')}, {versions}"

@@ -12,12 +12,13 @@ from tutorial_run import TUTORIAL, run_tutorial
 
 import suite.leaderboard.verify as module
 from suite.experiment.plan import DENSE, LADDER
+from suite.experiment.result import Provenance
 from suite.experiment.task import Method, RunError, UsageError
-from suite.leaderboard.board import BadEntry, Board, text_of
+from suite.leaderboard.board import BadEntry, Board, packaged, read, text_of
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions
 from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
-from suite.leaderboard.verify import draw, shared_survivors, verify
+from suite.leaderboard.verify import draw, same_machine, shared_survivors, verify
 from suite.tickets.mask import Mask
 from suite.tickets.ticket import Ticket, load
 
@@ -129,6 +130,20 @@ def test_another_torch_or_python_is_another_machine(honest: Submission, board: B
         entry["provenance"]["versions"][part] = "0.0"
 
     assert not tried(put(board, honest, change), board, "random:1:0").bit_for_bit
+
+
+def test_libraries_of_other_domains_are_no_other_machine() -> None:
+    """An entry made with everything installed owes its bits to a reader who installed its domain alone."""
+    entry = read(packaged() / "vision" / "mnist5k-lenet300-lite-imp.json")
+    assert isinstance(entry, Measured)
+
+    def without(name: str) -> Provenance:
+        versions = {n: v for n, v in entry.provenance.versions.items() if n != name}
+        return entry.provenance.model_copy(update={"versions": versions})
+
+    assert same_machine("vision", entry.provenance, without("stable-baselines3"))
+    assert not same_machine("rl", entry.provenance, without("stable-baselines3"))
+    assert not same_machine("vision", entry.provenance, without("numpy"))
 
 
 @pytest.mark.parametrize("fact", ["machine", "kernels"])
