@@ -26,7 +26,11 @@ FORMAT = "lottery-ticket/1"
 
 @dataclass(frozen=True)
 class Ticket:
-    """A mask and all parameters and buffers at the rewind step (none where they are recomputed by replay)."""
+    """A mask and all parameters and buffers at the rewind step (none where they are recomputed by replay).
+
+    `rewind_step` is the first step of the run that the mask was pruned from: 0 for one pruned from the dense run, which
+    methods of every rewind step share; what weights such a mask is trained with, the method says.
+    """
 
     mask: Mask
     weights: dict[str, Tensor] = field(default_factory=dict)
