@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError
 from suite.leaderboard import cli as leaderboard
 from suite.printing import count, minutes, print_json, print_table
 
@@ -70,7 +70,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 @app.command("list")
 def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     """List the tasks, their scales, and the collections of tasks."""
-    from suite.experiment.registry import Registry, collections, methods
+    from suite.experiment.methods import methods
+    from suite.experiment.registry import Registry, collections
 
     registry = Registry(plugin or ())
     tasks = [registry.find(task_id) for task_id in registry.ids]

@@ -10,13 +10,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
+from suite.experiment.loading import references
+from suite.experiment.method import Method
+from suite.experiment.methods import method_changes
+from suite.experiment.options import RunOptions
 from suite.experiment.plan import Cell, Plan
-from suite.experiment.registry import Registry, Task, load_extensions, method_changes, nearest_key, references
+from suite.experiment.plugins import load_extensions
+from suite.experiment.registry import Registry
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
+from suite.experiment.runtime import Runtime
 from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Task, nearest_key
 from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
@@ -98,7 +106,7 @@ def run_tasks(
         _check_device(task.options.device)
     origins = [Store.open(source) for source in sources]
     for plan in plans:
-        _check_learner(plan.cells[0])
+        _check_learner(plan.cells[0], plan.task.options.runtime)
     store = Store.create(out)
     with store.lock():
         requests = _merged(store.requests(), tasks, out, command, plugins)
@@ -130,10 +138,10 @@ def _execute(plans: Sequence[Plan], options: RunOptions, store: Store, plugins: 
     executor: Executor
     executor = InlineExecutor() if options.executor == "inline" else LocalExecutor(options.jobs or cores())
     if not sys.stderr.isatty():
-        return execute(plans, store, executor, Lines(), plugins)
+        return execute(plans, store, executor, Lines(), plugins, options.runtime)
     bars = Bars()
     try:
-        return execute(plans, store, executor, bars, plugins)
+        return execute(plans, store, executor, bars, plugins, options.runtime)
     finally:
         bars.close()
 
@@ -230,7 +238,7 @@ def _check_device(device: str) -> None:
         ) from error
 
 
-def _check_learner(cell: Cell) -> None:
+def _check_learner(cell: Cell, runtime: Runtime) -> None:
     """Build a task's learner once, so that what it refuses ends the run before anything is trained.
 
     What fails otherwise, such as a library that is missing, is left to the cells: the other tasks go on.
@@ -238,9 +246,9 @@ def _check_learner(cell: Cell) -> None:
     from suite.experiment.trainee import build, trainee
 
     try:
-        _check_prunable(cell.spec, {name: tuple(p.shape) for name, p in build(cell).model.named_parameters()})
+        _check_prunable(cell.spec, {name: tuple(p.shape) for name, p in build(cell, runtime).model.named_parameters()})
         if cell.cohort:
-            trainee([cell])
+            trainee([cell], runtime)
     except UsageError as error:
         raise UsageError(f"{cell.spec.id} {cell.spec.scale}: {error}") from error
     except Exception:  # whatever it is, the task's first cell meets it and says so

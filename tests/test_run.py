@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from suite import run as run_module
-from suite.experiment.registry import Task
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.runner import Outcome
 from suite.experiment.store import Store
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.taskfile import Task
 from suite.results.report import as_json
 from suite.run import Report, choose, progress_of, run_tasks, view_of
 from tests.experiment import toy

@@ -12,8 +12,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Split
 from suite.experiment.settings import Reader
-from suite.experiment.task import Data, Number, Settings, Split, UsageError
+from suite.experiment.task import Data, Number, Settings
 
 PAD: Final = 0
 EOS: Final = 1

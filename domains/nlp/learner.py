@@ -12,10 +12,13 @@ from domains.nlp import data
 from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm
 from domains.nlp.scores import signatures, text_scores
 from domains.nlp.transformer import Transformer, build_transformer
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.runtime import Runtime
 from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
-from suite.experiment.task import Snapshot, Span, Split, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
 
 IGNORED: Final = -100
 """Target of a place behind the end of the text: no token, no loss."""
@@ -31,11 +34,11 @@ class LanguageModelLearner(SupervisedLearner):
 
     model: LSTMLanguageModel
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._text = data.corpus(spec.data)
         settings = Reader("training.settings", spec.training.settings)
         self._length, self._evaluation_columns = settings.whole("bptt"), settings.whole("evaluation_columns")
-        super().__init__(spec, streams, span, device, lambda: build_lstm(spec.model, self._text.size), settings)
+        super().__init__(spec, streams, span, runtime, lambda: build_lstm(spec.model, self._text.size), settings)
         self._columns = spec.training.batch
         self._epoch_steps = (len(self._text.tokens["train"]) // self._columns - 1) // self._length
         if self._epoch_steps < 1:
@@ -127,11 +130,13 @@ class TranslationLearner(SupervisedLearner):
 
     model: Transformer
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._pairs = data.pairs(spec.data)
         settings = Reader("training.settings", spec.training.settings)
         self._smoothing, self._longest = settings.number("label_smoothing", least=0, most=1), settings.whole("longest")
-        super().__init__(spec, streams, span, device, lambda: build_transformer(spec.model, self._pairs.size), settings)
+        super().__init__(
+            spec, streams, span, runtime, lambda: build_transformer(spec.model, self._pairs.size), settings
+        )
         self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from suite.experiment.errors import UsageError
 from suite.experiment.settings import Reader
-from suite.experiment.task import Settings, UsageError
+from suite.experiment.task import Settings
 
 State = tuple[Tensor, Tensor]
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domains.nlp.data import EOS, PAD
+from suite.experiment.errors import UsageError
 from suite.experiment.settings import Reader
-from suite.experiment.task import Settings, UsageError
+from suite.experiment.task import Settings
 
 KeyValue = tuple[Tensor, Tensor]
 

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from domains.rl import envs
 from domains.rl.learner import EVALUATION_EPISODES, SPLITS, WINDOW, A2CLearner, coefficients, trace_every
 from suite.experiment import snapshot as dense
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.runtime import Runtime
 from suite.experiment.schedule import learning_rate
 from suite.experiment.streams import Streams
-from suite.experiment.task import Snapshot, Span, Split, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
 
 
 class StackedLinear(nn.Module):
@@ -63,10 +66,12 @@ class A2CCohort:
     Raises as `A2CLearner` does, and UsageError for another device than the CPU.
     """
 
-    def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, device: str) -> None:
-        if device != "cpu":
-            raise UsageError(f"device {device!r}: a cohort of A2C runs trains on the CPU; take device cpu or no cohort")
-        singles = [A2CLearner(spec, each, span, device) for each in streams]
+    def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, runtime: Runtime) -> None:
+        if runtime.device != "cpu":
+            raise UsageError(
+                f"device {runtime.device!r}: a cohort of A2C runs trains on the CPU; take device cpu or no cohort"
+            )
+        singles = [A2CLearner(spec, each, span, runtime) for each in streams]
         self._spec, self._streams, self._span, self._step = spec, list(streams), span, span.first
         slots, single = len(streams), singles[0]
         self.model = StackedPolicy(single.model, slots)

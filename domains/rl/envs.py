@@ -19,8 +19,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 from torch import Tensor
 
+from suite.experiment.errors import UsageError
 from suite.experiment.settings import Reader, nearest
-from suite.experiment.task import Data, Settings, UsageError
+from suite.experiment.task import Data, Settings
 
 
 class Environments(VecEnv):

@@ -17,11 +17,14 @@ from torch import nn
 
 from domains.rl import envs
 from suite.experiment import snapshot as dense
+from suite.experiment.errors import Diverged, UsageError
+from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.runtime import Runtime
 from suite.experiment.schedule import learning_rate
 from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import optimizer
-from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
+from suite.experiment.task import Settings, TaskSpec
 
 WINDOW = 100
 """Episodes in the metric: P2, classic control, L = 100."""
@@ -46,7 +49,7 @@ class A2CLearner:
     environment does not have the task's fingerprint.
     """
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         spec.data.check(envs.fingerprint(spec.data))
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
         settings = coefficients(spec.training.settings)
@@ -56,7 +59,7 @@ class A2CLearner:
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         self._environments = envs.make(spec.data, settings.n_envs, [streams.seed("environment", span.first)])
         optimizer_class, self.rate, arguments = _optimizer(spec.training.optimizer)
-        self._cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+        self._cuda = [torch.device(runtime.device)] if torch.device(runtime.device).type == "cuda" else []
         with torch.random.fork_rng(devices=self._cuda):
             torch.manual_seed(streams.seed("init"))
             self._agent = A2C(
@@ -77,9 +80,9 @@ class A2CLearner:
                     "optimizer_kwargs": arguments,
                 },
                 stats_window_size=WINDOW,
-                device=device,
+                device=runtime.device,
             )
-            self._agent.policy.to(device)
+            self._agent.policy.to(runtime.device)
             torch.manual_seed(streams.seed("environment", span.first, 0))
             self._random = self._random_states()
         _, self._callback = self._agent._setup_learn((span.last - span.first) * spec.training.batch)

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.settings import Reader
-from suite.experiment.task import Data, RunError, UsageError
+from suite.experiment.task import Data
 
 
 @dataclass(frozen=True)

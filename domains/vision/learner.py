@@ -7,21 +7,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from domains.vision import data, models
+from suite.experiment.learner import Span, Split
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
-from suite.experiment.task import Span, Split, TaskSpec
+from suite.experiment.task import TaskSpec
 
 EVALUATION_BATCH = 1000
 
 
 class VisionLearner(SupervisedLearner):
-    """Trains a classifier by cross-entropy; see `suite.experiment.task.Learner`."""
+    """Trains a classifier by cross-entropy; see `suite.experiment.learner.Learner`."""
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         dataset = data.load(spec.data)
         shape = tuple(dataset.splits["train"].images.shape[1:])
-        super().__init__(spec, streams, span, device, lambda: models.build(spec.model, shape, dataset.classes))
-        self._splits = {name: split.to(device) for name, split in dataset.splits.items()}
+        super().__init__(spec, streams, span, runtime, lambda: models.build(spec.model, shape, dataset.classes))
+        self._splits = {name: split.to(runtime.device) for name, split in dataset.splits.items()}
         self._order = Order(len(self._splits["train"].labels), spec.training.batch, self.generator)
 
     def loss(self, step: int) -> Tensor:

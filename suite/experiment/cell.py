@@ -5,22 +5,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from suite.experiment import meter
 from suite.experiment.arithmetic import one_thread_without_denormals
+from suite.experiment.errors import RunError
 from suite.experiment.flops import StepFlops, count
+from suite.experiment.learner import Snapshot, Span
+from suite.experiment.loading import builder
 from suite.experiment.plan import DENSE, Cell, Prune
 from suite.experiment.provenance import provenance
 from suite.experiment.prune import make_masks
-from suite.experiment.registry import builder
 from suite.experiment.result import CellResult, Layer, Spent
+from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
-from suite.experiment.task import RunError, Snapshot, Span, TaskSpec
+from suite.experiment.task import TaskSpec
 from suite.experiment.trainee import Weights, build, trainee
 from suite.tickets.arms import ARMS
 from suite.tickets.enforce import enforce
@@ -33,7 +37,7 @@ SNAPSHOT_SECONDS = 60.0
 PAUSES = 50
 
 
-def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
+def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime = HERE) -> None:
     """Train, evaluate and prune one cell, or one whole cohort, as far as the store does not have it.
 
     A cohort is always trained whole, since its arithmetic is part of its numbers: a member whose ladder diverged, so
@@ -42,11 +46,11 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     come out as it did; and TicketError, what was trained being kept, when a mask that is not optional cannot be made.
     """
     with one_thread_without_denormals():
-        _run_cells(cells, store, tell)
+        _run_cells(cells, store, tell, runtime)
 
 
-def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
-    _raise_first([error for cell in cells for error in _prune(cell, None, store)])
+def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime) -> None:
+    _raise_first([error for cell in cells for error in _prune(cell, None, store, runtime)])
     known = [store.cell(cell.key) for cell in cells]
     fillers = [bool(cell.cohort) and store.ticketless(cell) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
@@ -54,7 +58,7 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
     missing = [result is None and not filler for result, filler in zip(known, fillers, strict=True)]
     unpruned = [_needs_end(*each, store) for each in zip(cells, known, ends, strict=True)]
     if any(missing) or any(unpruned):
-        trained = _Training(cells, store, tell).run()
+        trained = _Training(cells, store, tell, runtime).run()
         ends = [one.weights for one in trained]
     impossible: list[TicketError] = []
     for i, cell in enumerate(cells):
@@ -68,7 +72,7 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell) -> None:
             )
         end = ends[i]
         if end is not None and not result.diverged:
-            impossible += _prune(cell, end, store)
+            impossible += _prune(cell, end, store, runtime)
         if known[i] is None:
             store.put_cell(result)  # last: a cell that is there has all its masks, but those that cannot be
     store.drop_snapshot(_partial(cells))
@@ -89,14 +93,16 @@ class _Trained:
 class _Training:
     """One program of training: built, started from its tickets, advanced with snapshots, measured."""
 
-    def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell) -> None:
+    def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime) -> None:
         self._cells, self._first, self._store, self._tell = cells, cells[0], store, tell
+        self._runtime = runtime
         starts = [
-            rewind(cell, store) if cell.weights == "rewound" and not store.ticketless(cell) else None for cell in cells
+            rewind(cell, store, runtime) if cell.weights == "rewound" and not store.ticketless(cell) else None
+            for cell in cells
         ]
-        self._trainee = trainee(cells)
+        self._trainee = trainee(cells, runtime)
         self._trainee.load(starts)
-        self._single = build(self._first).model if self._first.cohort else self._trainee.model
+        self._single = build(self._first, runtime).model if self._first.cohort else self._trainee.model
         self._masks = [
             Mask.dense(self._single, cell.spec.prunable) if cell.cohort and store.ticketless(cell)
             else _mask(cell, store, self._single)
@@ -123,7 +129,7 @@ class _Training:
         traces = self._trainee.traces()
         share = len(self._cells)
         wall, cpu = (seconds / share for seconds in self._meter.seconds)
-        step_flops = _step_flops(self._first.spec.model_dump_json())
+        step_flops = _step_flops(self._first.spec.model_dump_json(), self._runtime.data)
         trained = []
         for i, cell in enumerate(self._cells):
             if cell.arm == DENSE and not lost[i]:
@@ -206,7 +212,7 @@ def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None
             raise RunError(f"{spec.id} is measured by {spec.metric.name!r}, but its learner gives only: {has}")
 
 
-def rewind(cell: Cell, store: Store) -> Weights:
+def rewind(cell: Cell, store: Store, runtime: Runtime) -> Weights:
     """All parameters and buffers of the dense run at the rewind step: cached, or replayed from the start.
 
     A cohort is replayed whole, since its arithmetic is part of its numbers.
@@ -218,7 +224,7 @@ def rewind(cell: Cell, store: Store) -> Weights:
     span = Span(0, cell.spec.training.total_steps)
     dense = replace(cell, arm=DENSE, weights="fresh", span=span)
     members = [replace(dense, replicate=replicate) for replicate in cell.dense_replicates or (cell.replicate,)]
-    replayed = trainee(members)
+    replayed = trainee(members, runtime)
     replayed.advance(step)
     weights = replayed.weights()[members.index(dense)]
     store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
@@ -226,21 +232,21 @@ def rewind(cell: Cell, store: Store) -> Weights:
 
 
 @lru_cache(maxsize=8)
-def _step_flops(spec_json: str) -> StepFlops:
+def _step_flops(spec_json: str, data: Path | None) -> StepFlops:
     """FLOPs of a step, counted once a process on a learner that is thrown away: counting changes no number."""
     spec = TaskSpec.model_validate_json(spec_json)
-    learner = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), "cpu")
+    learner = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), Runtime(data=data))
     with count(learner.model) as flops:
         learner.advance(1)
     return flops
 
 
-def _prune(cell: Cell, end: Weights | None, store: Store) -> list[TicketError]:
+def _prune(cell: Cell, end: Weights | None, store: Store, runtime: Runtime) -> list[TicketError]:
     """Make the masks that are still to be made from a cell's trained weights or (None) from its initial ones."""
     unpruned = _unpruned(cell, "start" if end is None else "end", store)
     if not unpruned:
         return []
-    learner = build(cell)
+    learner = build(cell, runtime)
     if end is not None:
         learner.model.load_state_dict(end)
     return make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from suite import RESULT_VERSION
-from suite.experiment.registry import Task
+from suite.experiment.errors import UsageError
+from suite.experiment.frozen import digest
+from suite.experiment.learner import Span
+from suite.experiment.method import Method
 from suite.experiment.streams import Streams
-from suite.experiment.task import Method, Span, TaskSpec, UsageError, digest
+from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Task
 
 DENSE = "dense"
 LADDER = "winning"
@@ -180,7 +184,7 @@ class _Planner:
         if level == 0:
             key = self._train_key(replicate, {"weights": "init"}, whole)
             yield Cell(
-                key, spec, method, DENSE, 0, replicate, whole, None, "", "fresh", (), (), options.device,
+                key, spec, method, DENSE, 0, replicate, whole, None, "", "fresh", (), (), options.runtime.kind,
                 self._replicates, None,
             )  # fmt: skip
             return
@@ -194,7 +198,7 @@ class _Planner:
             needs = tuple(dict.fromkeys((chain.dense, chain.parent)))
             yield Cell(
                 self._train_key(replicate, start, span, facts.code), spec, method, arm, level, replicate, span,
-                chain.masks[level], chain.dense, facts.weights, (), needs, options.device, self._replicates, None,
+                chain.masks[level], chain.dense, facts.weights, (), needs, options.runtime.kind, self._replicates, None,
             )  # fmt: skip
 
     def _arms_at(self, level: int) -> list[str]:
@@ -248,7 +252,7 @@ class _Planner:
                 "start": start,
                 "span": [span.first, span.last, span.shift],
                 "code": [RESULT_VERSION, self._task.code, code],
-                "execution": {"mode": "dense", "exec": options.exec, "device": options.device.split(":")[0]},
+                "execution": {"mode": "dense", "exec": options.exec, "device": options.runtime.kind},
             }
         )
 

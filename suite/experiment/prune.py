@@ -5,9 +5,11 @@ from functools import partial
 
 import torch
 
+from suite.experiment.errors import RunError
+from suite.experiment.learner import Learner, Probed
+from suite.experiment.method import Method
 from suite.experiment.plan import Cell, Prune
 from suite.experiment.store import Store
-from suite.experiment.task import Learner, Method, Probed, RunError
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.scores import CRITERIA, Scores
 from suite.tickets.select import keep_count, keep_each, prune, survivors

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from suite.experiment.task import Frozen
+from suite.experiment.frozen import Frozen
 
 Scores = dict[str, float]
 

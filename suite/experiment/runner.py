@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
+from suite.experiment.method import Method
+from suite.experiment.options import RunOptions
 from suite.experiment.plan import ArmFacts, Cell, Plan, plan
-from suite.experiment.registry import Task, code_of
+from suite.experiment.plugins import code_of
+from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.store import DiskFull, Store
-from suite.experiment.task import Method, RunError, RunOptions, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Task
 
 POLL_SECONDS = 0.25
 
@@ -83,7 +88,12 @@ def make_plan(task: Task) -> Plan:
 
 
 def execute(
-    plans: Iterable[Plan], store: Store, executor: Executor, reporter: Reporter, plugins: tuple[Path, ...] = ()
+    plans: Iterable[Plan],
+    store: Store,
+    executor: Executor,
+    reporter: Reporter,
+    plugins: tuple[Path, ...] = (),
+    runtime: Runtime = HERE,
 ) -> Outcome:
     """Run all cells that the store does not have; a cell that fails takes only its descendants with it.
 
@@ -112,7 +122,7 @@ def execute(
                 del waiting[unit[0].key]
                 slot = free.pop(0)
                 reporter.started(unit[0], slot)
-                running[executor.submit(Job(unit, store.root, plugins), slot)] = (unit, slot)
+                running[executor.submit(Job(unit, store.root, plugins, runtime), slot)] = (unit, slot)
             ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for _, slot in running.values():
                 reporter.progress(slot, executor.steps(slot))

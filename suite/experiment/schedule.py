@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 
+from suite.experiment.learner import Span
 from suite.experiment.settings import Reader
-from suite.experiment.task import Settings, Span
+from suite.experiment.task import Settings
 
 Factor = Callable[[int], float]
 

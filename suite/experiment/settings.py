@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
-from suite.experiment.task import UsageError
+from suite.experiment.errors import UsageError
 
 
 class Reader:

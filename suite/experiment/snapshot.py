@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suite.experiment.task import RunError, Snapshot
+from suite.experiment.errors import RunError
+from suite.experiment.learner import Snapshot
 from suite.tickets.replace import parameter_names
 
 _MODEL, _OPTIMIZER = "model.", "optimizer."

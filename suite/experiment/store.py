@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.frozen import digest
+from suite.experiment.learner import Snapshot
 from suite.experiment.result import CellResult
-from suite.experiment.task import RunError, Snapshot, UsageError, digest
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Cell

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from suite.experiment import snapshot as dense
+from suite.experiment.errors import Diverged, UsageError
+from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.runtime import Runtime
 from suite.experiment.schedule import learning_rate
 from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
-from suite.experiment.task import Diverged, Settings, Snapshot, Span, Split, TaskSpec, UsageError
+from suite.experiment.task import Settings, TaskSpec
 
 TRACE_POINTS = 100
 
@@ -41,14 +44,14 @@ class SupervisedLearner(ABC):
     optimizer: torch.optim.Optimizer
 
     def __init__(
-        self, spec: TaskSpec, streams: Streams, span: Span, device: str, build: Callable[[], nn.Module],
+        self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime, build: Callable[[], nn.Module],
         settings: Reader | None = None,
     ) -> None:  # fmt: skip
         settings = settings or Reader("training.settings", spec.training.settings)
         self._clip = float(settings.number("clip", 0, least=0))
         settings.close()
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
-        self.device = torch.device(device)
+        self.device = torch.device(runtime.device)
         with self._seeded(streams.seed("init")):
             self.model = build().to(self.device)
         self.optimizer = optimizer(self.model.parameters(), spec.training.optimizer)
@@ -128,7 +131,7 @@ class SupervisedLearner(ABC):
 
 @dataclass(frozen=True)
 class BatchProbe:
-    """A fixed batch: `batch_loss` and `outputs` compute on it; see `suite.experiment.task.Probe`."""
+    """A fixed batch: `batch_loss` and `outputs` compute on it; see `suite.experiment.learner.Probe`."""
 
     model: nn.Module
     batch_loss: Callable[[], Tensor]

@@ -6,9 +6,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from suite.experiment.errors import Diverged
+from suite.experiment.learner import Cohort, Learner, Noted, Snapshot, Split
+from suite.experiment.loading import builder, cohort_builder
 from suite.experiment.plan import Cell
-from suite.experiment.registry import builder, cohort_builder
-from suite.experiment.task import Cohort, Diverged, Learner, Noted, Snapshot, Split
+from suite.experiment.runtime import Runtime
 from suite.tickets.mask import Mask
 
 Weights = dict[str, Tensor]
@@ -56,18 +58,18 @@ class Trainee(Protocol):
         """Continue from a snapshot."""
 
 
-def build(cell: Cell) -> Learner:
+def build(cell: Cell, runtime: Runtime) -> Learner:
     """The cell's learner at the first step of its span, with its initial weights; RunError when it cannot be built."""
-    return builder(cell.spec)(cell.spec, cell.streams, cell.span, cell.device)
+    return builder(cell.spec)(cell.spec, cell.streams, cell.span, runtime)
 
 
-def trainee(cells: Sequence[Cell]) -> Trainee:
+def trainee(cells: Sequence[Cell], runtime: Runtime) -> Trainee:
     """One cell's learner, or the cohort of several."""
     first = cells[0]
     if first.cohort is None:
-        return _Alone(build(first))
+        return _Alone(build(first, runtime))
     streams = [cell.streams for cell in cells]
-    return _Together(cohort_builder(first.spec)(first.spec, streams, first.span, first.device), len(cells))
+    return _Together(cohort_builder(first.spec)(first.spec, streams, first.span, runtime), len(cells))
 
 
 class _Alone:

@@ -19,8 +19,8 @@ from typing import Any, Never
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.store import FULL
-from suite.experiment.task import RunError, UsageError
 from suite.files import replace_file
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
 

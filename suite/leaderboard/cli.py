@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError
 from suite.printing import print_json
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)]

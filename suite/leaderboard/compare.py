@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from suite.experiment.task import Method, Metric, TaskSpec, UsageError
+from suite.experiment.errors import UsageError
+from suite.experiment.method import Method
+from suite.experiment.task import Metric, TaskSpec
 from suite.leaderboard.board import AnyEntry, Board
 from suite.leaderboard.schema import Claim, Measured, Reported
 from suite.leaderboard.standing import RANKED, curves, same_density

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from suite.experiment.task import Metric, digest
+from suite.experiment.frozen import digest
+from suite.experiment.task import Metric
 from suite.leaderboard.board import AnyEntry
 from suite.leaderboard.claims import ClaimStanding, weigh
 from suite.leaderboard.schema import Claim, Measured, Reported, ReportedPoint

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from suite.experiment.errors import UsageError
+from suite.experiment.method import Method
+from suite.experiment.options import RunOptions
 from suite.experiment.plan import DENSE, Plan
-from suite.experiment.registry import Registry, Task, code_of
+from suite.experiment.plugins import code_of
+from suite.experiment.registry import Registry
 from suite.experiment.runner import make_plan
-from suite.experiment.task import Method, RunOptions, UsageError
+from suite.experiment.taskfile import Task
 from suite.leaderboard.schema import Measured, TaskRef
 from suite.tickets.arms import ARMS
 from suite.tickets.scores import CRITERIA

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
+from suite.experiment.frozen import Frozen
+from suite.experiment.method import Method
 from suite.experiment.result import Provenance
-from suite.experiment.task import Frozen, Method, Metric, Scale
+from suite.experiment.task import Metric, Scale
 
 SCHEMA_VERSION = 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from suite.experiment.task import UsageError
+from suite.experiment.errors import UsageError
 from suite.files import replace_file
 from suite.leaderboard import pages
 from suite.leaderboard.board import AnyEntry, Board

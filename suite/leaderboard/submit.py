@@ -9,12 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.methods import methods
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan
-from suite.experiment.registry import Registry, Task, methods
+from suite.experiment.registry import Registry
 from suite.experiment.result import CellResult, Provenance
 from suite.experiment.runner import tasks_of
 from suite.experiment.store import Store
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.taskfile import Task
 from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
 from suite.leaderboard.schema import Measured, TaskRef, TicketRef

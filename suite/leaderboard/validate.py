@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import suite
+from suite.experiment.errors import UsageError
+from suite.experiment.methods import method_changes, methods
 from suite.experiment.plan import LADDER, Plan
-from suite.experiment.registry import Registry, Task, load_extensions, method_changes, methods
-from suite.experiment.task import UsageError
+from suite.experiment.plugins import load_extensions
+from suite.experiment.registry import Registry
+from suite.experiment.taskfile import Task
 from suite.leaderboard import plausible, protocol
 from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
 from suite.leaderboard.masks import tickets

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 
 from suite.experiment.cell import run_cells
+from suite.experiment.errors import UsageError
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan
+from suite.experiment.plugins import load_extensions
 from suite.experiment.provenance import provenance
-from suite.experiment.registry import Registry, load_extensions
+from suite.experiment.registry import Registry
 from suite.experiment.result import Provenance
 from suite.experiment.store import Store
-from suite.experiment.task import UsageError
 from suite.leaderboard import protocol
 from suite.leaderboard.board import BadEntry, Board
 from suite.leaderboard.protocol import Place
@@ -145,7 +146,7 @@ def _train(
             for cell in unit:
                 if cell.mask_key is not None and (cell.level, cell.replicate) in files:
                     store.put_mask(cell.mask_key, load(files[cell.level, cell.replicate]))
-            run_cells(unit, store, partial(tell, unit[0].name))
+            run_cells(unit, store, partial(tell, unit[0].name), plan.task.options.runtime)
         except TicketError as error:
             problem = str(error)
         checks += [_check(cell, entry, files, store, problem) for cell in checked]

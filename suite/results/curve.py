@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from suite.experiment.method import Method
 from suite.experiment.result import CellResult
-from suite.experiment.task import Method, TaskSpec
+from suite.experiment.task import TaskSpec
 from suite.results.bootstrap import Statistic
 from suite.results.stats import Interval, estimate
 from suite.results.view import TaskView

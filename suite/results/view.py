@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from suite.experiment.method import Method
 from suite.experiment.result import CellResult
-from suite.experiment.task import Method, TaskSpec
+from suite.experiment.task import TaskSpec
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ run = {levels = 3, replicates = 2}
 
 
 class BreastCancer(SupervisedLearner):
-    def __init__(self, spec, streams, span, device):
+    def __init__(self, spec, streams, span, runtime):
         inputs, labels = load_breast_cancer(return_X_y=True)
         train = inputs[:369]
         self._inputs = torch.tensor((inputs - train.mean(0)) / train.std(0), dtype=torch.float32)
@@ -38,7 +38,7 @@ class BreastCancer(SupervisedLearner):
             spec,
             streams,
             span,
-            device,
+            runtime,
             lambda: torch.nn.Sequential(torch.nn.Linear(30, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 2)),
         )
         self._order = Order(369, spec.training.batch, self.generator)

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite.experiment.errors import UsageError
 from suite.experiment.flops import count
-from suite.experiment.registry import Registry, builder
+from suite.experiment.learner import Learner, Probed, Span
+from suite.experiment.loading import builder
+from suite.experiment.registry import Registry
 from suite.experiment.runner import make_plan, tasks_of
+from suite.experiment.runtime import Runtime
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
-from suite.experiment.task import Learner, Probed, Span, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
 from suite.tickets.mask import Mask
 
 TASKS = Registry().ids
@@ -19,7 +23,7 @@ RUNS = sorted((Path(__file__).parents[2] / "leaderboards" / "runs").iterdir())
 
 def smallest(task_id: str) -> Learner:
     spec = Registry().find(task_id).at("smoke").spec
-    return builder(spec)(spec, Streams(spec.hash, 1000), Span(0, spec.training.total_steps), "cpu")
+    return builder(spec)(spec, Streams(spec.hash, 1000), Span(0, spec.training.total_steps), Runtime())
 
 
 @pytest.mark.parametrize("task_id", TASKS)
@@ -88,7 +92,7 @@ def test_a_misspelt_setting_is_refused_with_the_nearest(task_id: str, table: str
     within[last][f"{known}{known[-1]}"] = 1
     broken = TaskSpec(**spec)
     with pytest.raises(UsageError, match=rf"unknown setting {table}\.{known}{known[-1]}; nearest: {known}"):
-        builder(broken)(broken, Streams(broken.hash, 1000), Span(0, 1), "cpu")
+        builder(broken)(broken, Streams(broken.hash, 1000), Span(0, 1), Runtime())
 
 
 @pytest.mark.parametrize("task_id", TASKS)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from suite.experiment.executors import Executor, InlineExecutor
 from suite.experiment.plan import Cell, Plan
-from suite.experiment.registry import Task
 from suite.experiment.result import CellResult
 from suite.experiment.runner import Outcome, execute, make_plan
 from suite.experiment.store import Store
+from suite.experiment.taskfile import Task
 
 
 class Quiet:

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from suite.experiment.errors import UsageError
 from suite.experiment.plan import DENSE, Plan
 from suite.experiment.runner import make_plan
-from suite.experiment.task import UsageError
 from tests.experiment.toy import task
 
 ALL_ARMS = ("winning", "reinit", "shuffled_layerwise", "random", "shuffled_mask")

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from suite.experiment.registry import Registry, collections, load_plugin, method_changes, methods, read_task
-from suite.experiment.task import Method, UsageError
+from suite.experiment.errors import UsageError
+from suite.experiment.method import Method
+from suite.experiment.methods import method_changes, methods
+from suite.experiment.plugins import load_plugin
+from suite.experiment.registry import Registry, collections
+from suite.experiment.taskfile import read_task
 from tests.experiment.toy import TOML
 
 BUILT_IN = ["nlp/kjv-lstm", "nlp/numbers-transformer", "rl/cartpole", "vision/mnist5k-lenet300"]

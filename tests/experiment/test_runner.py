@@ -14,12 +14,14 @@ import torch
 from suite.experiment import cell as cell_module
 from suite.experiment import meter
 from suite.experiment.arithmetic import one_thread_without_denormals
+from suite.experiment.errors import Diverged, RunError
 from suite.experiment.executors import InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
+from suite.experiment.learner import Span
 from suite.experiment.plan import Cell, Plan
 from suite.experiment.runner import Outcome, execute, make_plan
+from suite.experiment.runtime import Runtime
 from suite.experiment.store import Store
-from suite.experiment.task import Diverged, RunError, Span
 from suite.tickets.arms import ARMS
 from suite.tickets.scores import CRITERIA, Criterion
 from suite.tickets.select import survivors
@@ -119,7 +121,7 @@ def test_tickets_start_from_the_dense_weights_at_k_under_their_mask(
     for unit in plan.units():
         cell_module.run_cells(unit, store, lambda steps, total: None)
         for slot, cell in enumerate(unit if unit[0].arm != "dense" else ()):
-            bare = toy.ToyLearner(cell.spec, cell.streams, Span(0, 40), "cpu")
+            bare = toy.ToyLearner(cell.spec, cell.streams, Span(0, 40), Runtime())
             bare.advance(7)
             mask = ARMS[cell.arm].mask(store.mask(cell.mask_key or "").mask, cell.streams.seed("permutation", 1))
             for name, value in bare.model.state_dict().items():
@@ -553,7 +555,9 @@ def test_one_runner_at_a_time(tmp_path: Path) -> None:
 
 
 def test_diverged_is_raised_and_not_swallowed() -> None:
-    learner = toy.ToyLearner(task().spec, make_plan(task()).cells[0].streams, make_plan(task()).cells[0].span, "cpu")
+    learner = toy.ToyLearner(
+        task().spec, make_plan(task()).cells[0].streams, make_plan(task()).cells[0].span, Runtime()
+    )
     with torch.no_grad():
         next(iter(learner.parameters())).fill_(float("nan"))
     with pytest.raises(Diverged):

@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Span
+from suite.experiment.runtime import Runtime
 from suite.experiment.schedule import learning_rate
 from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import SupervisedLearner, optimizer
-from suite.experiment.task import Span, TaskSpec, UsageError
+from suite.experiment.task import TaskSpec
 from tests.experiment.toy import ToyLearner, task
 
 TABLE = {"rate": 0.5, "layers": 3, "wide": 8.0, "tied": True, "init": "torch", "hidden": [4, 5.0], "pair": (1, 2)}
@@ -143,7 +146,7 @@ def test_an_optimizer_refuses_what_it_has_not(settings: dict[str, Any], words: s
 def built(settings: dict[str, Any], of: type[SupervisedLearner] = ToyLearner) -> SupervisedLearner:
     spec = task().spec
     spec = spec.model_copy(update={"training": spec.training.model_copy(update={"settings": settings})})
-    return of(spec, Streams(spec.hash, 1000), Span(0, 4), "cpu")  # type: ignore[call-arg]
+    return of(spec, Streams(spec.hash, 1000), Span(0, 4), Runtime())  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -161,10 +164,10 @@ def test_a_learner_on_batches_refuses_another_setting_than_clip(settings: dict[s
 
 def test_a_learner_adds_settings_of_its_own_by_reading_them_first() -> None:
     class Own(ToyLearner):
-        def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+        def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
             settings = Reader("training.settings", spec.training.settings)
             self.smoothing = settings.number("smoothing")
-            SupervisedLearner.__init__(self, spec, streams, span, device, lambda: nn.Linear(2, 3), settings)
+            SupervisedLearner.__init__(self, spec, streams, span, runtime, lambda: nn.Linear(2, 3), settings)
 
     made = built({"smoothing": 0.25, "clip": 1.0}, Own)
     assert isinstance(made, Own)

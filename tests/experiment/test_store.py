@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.runner import make_plan
 from suite.experiment.store import DiskFull, Store
-from suite.experiment.task import RunError, UsageError
 from tests.experiment.running import run
 from tests.experiment.toy import task
 

@@ -7,10 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suite.experiment.registry import Task, read_task
+from suite.experiment.learner import Cohort, Snapshot, Span, Split
+from suite.experiment.options import RunOptions
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import SupervisedLearner, evaluating
-from suite.experiment.task import Cohort, RunOptions, Snapshot, Span, Split, TaskSpec
+from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Task, read_task
 
 TOML = """
 id = "toy/points"
@@ -50,12 +53,12 @@ def points(seed: int) -> tuple[Tensor, Tensor]:
 class ToyLearner(SupervisedLearner):
     """Fresh points every step; dropout where the task says so."""
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, device: str) -> None:
+    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         hidden, dropout = spec.model["hidden"], spec.model["dropout"]
         assert isinstance(hidden, int)
         assert isinstance(dropout, float)
         super().__init__(
-            spec, streams, span, device,
+            spec, streams, span, runtime,
             lambda: nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, 3), nn.Dropout(dropout)),
         )  # fmt: skip
 
@@ -88,8 +91,8 @@ class ToyProbe:
 class ToyCohort(Cohort):
     """The same networks stacked: parameter `n` of slot i is row i of the stacked `n`."""
 
-    def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, device: str) -> None:
-        self._slots = [ToyLearner(spec, own, span, device) for own in streams]
+    def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, runtime: Runtime) -> None:
+        self._slots = [ToyLearner(spec, own, span, runtime) for own in streams]
         self.model = nn.Sequential(*(nn.Module() for _ in range(3)))
         for name, _ in self._slots[0].model.named_parameters():
             layer, local = name.split(".")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from synthetic_entries import claim, measured, reported
 
 import suite.leaderboard.board as module
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError
 from suite.files import replace_file
 from suite.leaderboard.board import MOST_BYTES, BadEntry, Board, read, text_of
 from suite.leaderboard.schema import ENTRY, Index

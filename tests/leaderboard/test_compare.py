@@ -10,7 +10,8 @@ from rich.console import Console
 from synthetic_cells import cell, papers, spec, view
 from synthetic_entries import PAPER, claim, fading, measured, reported
 
-from suite.experiment.task import Method, UsageError
+from suite.experiment.errors import UsageError
+from suite.experiment.method import Method
 from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.compare import RUN, Comparison, compare
 from suite.leaderboard.schema import Measured

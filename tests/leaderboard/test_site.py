@@ -9,7 +9,7 @@ import pytest
 from site_boards import HOSTILE, entries, write
 from synthetic_entries import fading, measured, reported
 
-from suite.experiment.task import UsageError
+from suite.experiment.errors import UsageError
 from suite.leaderboard.board import Board
 from suite.leaderboard.site import build_site, render
 from suite.leaderboard.standing import groups, standing

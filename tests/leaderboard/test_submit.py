@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 from tutorial_run import TUTORIAL, run_tutorial
 
+from suite.experiment.errors import UsageError
 from suite.experiment.store import Store
-from suite.experiment.task import UsageError
 from suite.leaderboard.board import Board, read
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import submissions, submit

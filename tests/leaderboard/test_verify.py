@@ -11,9 +11,10 @@ from synthetic_entries import claim, reported
 from tutorial_run import TUTORIAL, run_tutorial
 
 import suite.leaderboard.verify as module
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.method import Method
 from suite.experiment.plan import DENSE, LADDER
 from suite.experiment.result import Provenance
-from suite.experiment.task import Method, RunError, UsageError
 from suite.leaderboard.board import BadEntry, Board, packaged, read, text_of
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions

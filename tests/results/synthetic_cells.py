@@ -4,8 +4,9 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from suite.experiment.method import Method
 from suite.experiment.result import CellResult, Layer, Provenance, Spent
-from suite.experiment.task import Cost, Data, Method, Metric, TaskSpec, Training
+from suite.experiment.task import Data, Metric, StepCost, TaskSpec, Training
 from suite.results.view import TaskView
 
 SIZES = {"fc1.weight": 2000, "fc2.weight": 400, "head.weight": 100}
@@ -28,7 +29,7 @@ def spec(**changed: Any) -> TaskSpec:
         "training": Training(total_steps=100, batch=10, optimizer={"name": "sgd"}),
         "learner": "toy:Learner",
         "probes": True,
-        "cost": Cost(seconds_per_step=0.01, flops_per_step=1000.0),
+        "cost": StepCost(seconds_per_step=0.01, flops_per_step=1000.0),
         "title": "Toy task",
     }
     fields |= changed

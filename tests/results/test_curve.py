@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from synthetic_cells import cell, papers, spec, view
 
-from suite.experiment.task import Method
+from suite.experiment.method import Method
 from suite.results.curve import curves_of
 
 

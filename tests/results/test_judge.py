@@ -4,7 +4,7 @@ import pytest
 from scipy import stats as oracle
 from synthetic_cells import papers, spec, view
 
-from suite.experiment.task import Method
+from suite.experiment.method import Method
 from suite.results.curve import curves_of
 from suite.results.judge import Judgement, Verdict, judge
 from suite.results.stats import area, holm

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from suite.experiment import snapshot
-from suite.experiment.task import RunError
+from suite.experiment.errors import RunError
 from suite.tickets.enforce import enforce
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.replace import dense_owners, parameter_names, replace

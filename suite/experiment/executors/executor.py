@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from suite.experiment.plan import Cell
+from suite.experiment.runtime import HERE, Runtime
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Job:
     cells: tuple[Cell, ...]
     store: Path
     plugins: tuple[Path, ...] = ()
+    runtime: Runtime = HERE
 
 
 class Executor(Protocol):
@@ -40,8 +42,8 @@ class WorkerDied(Exception):
 def work(job: Job, tell: Callable[[int, int], None]) -> None:
     """What every executor does with a job, in whatever process it is."""
     from suite.experiment.cell import run_cells
-    from suite.experiment.registry import load_extensions
+    from suite.experiment.plugins import load_extensions
     from suite.experiment.store import Store
 
     load_extensions(job.plugins)
-    run_cells(job.cells, Store(job.store), tell)
+    run_cells(job.cells, Store(job.store), tell, job.runtime)

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
-from suite.experiment.registry import Task, builder, read_task
+from suite.experiment.learner import Span
+from suite.experiment.loading import builder
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.task import Span
+from suite.experiment.taskfile import Task, read_task
 
 NAMES = ("kjv-lstm", "numbers-transformer")
 
@@ -33,7 +35,7 @@ def learner() -> Callable[..., LanguageModelLearner | TranslationLearner]:
         name: str, first: int = 0, last: int = 40, replicate: int = 1000, **changes: Any
     ) -> LanguageModelLearner | TranslationLearner:
         spec = _task(name, **changes).spec
-        made = builder(spec)(spec, Streams(spec.hash, replicate), Span(first, last), "cpu")
+        made = builder(spec)(spec, Streams(spec.hash, replicate), Span(first, last), Runtime())
         assert isinstance(made, LanguageModelLearner | TranslationLearner)
         return made
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from domains.nlp.baselines import KneserNey, Unigram, reference
-from suite.experiment.registry import Task
+from suite.experiment.taskfile import Task
 
 Tasks = Callable[..., Task]
 A, B, C = 3, 4, 5

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
-from suite.experiment.registry import Task
-from suite.experiment.task import Diverged, Learner, Probed, Snapshot, UsageError
+from suite.experiment.errors import Diverged, UsageError
+from suite.experiment.learner import Learner, Probed, Snapshot
+from suite.experiment.taskfile import Task
 
 AnyLearner = LanguageModelLearner | TranslationLearner
 Make = Callable[..., AnyLearner]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from domains.nlp.data import EOS
 from domains.nlp.learner import LanguageModelLearner
 from domains.nlp.models import LSTMLanguageModel
-from suite.experiment.task import UsageError
+from suite.experiment.errors import UsageError
 
 Make = Callable[..., LanguageModelLearner]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from domains.nlp import data
-from suite.experiment.registry import Task
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.taskfile import Task
 
 Tasks = Callable[..., Task]
 SCALES = ("lite", "quick", "smoke")

@@ -13,9 +13,12 @@ import torch
 from domains.rl import envs
 from domains.rl.cohort import A2CCohort
 from domains.rl.learner import A2CLearner
-from suite.experiment.registry import read_task
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Cohort, Snapshot, Span
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.task import Cohort, Data, Settings, Snapshot, Span, TaskSpec, UsageError
+from suite.experiment.task import Data, Settings, TaskSpec
+from suite.experiment.taskfile import read_task
 
 
 def _spec(changes: Mapping[str, Any] | None = None) -> TaskSpec:
@@ -29,7 +32,7 @@ def _streams(spec: TaskSpec, slots: int) -> list[Streams]:
 
 
 def _cohort(spec: TaskSpec, slots: int, span: Span) -> A2CCohort:
-    return A2CCohort(spec, _streams(spec, slots), span, "cpu")
+    return A2CCohort(spec, _streams(spec, slots), span, Runtime())
 
 
 def _assert_slot(cohort: A2CCohort, slot: int, learner: A2CLearner, tolerance: float) -> None:
@@ -49,14 +52,14 @@ def test_a_cohort_fulfils_the_contract() -> None:
     assert isinstance(cohort, Cohort)
     assert (cohort.step, cohort.total_steps) == (0, 3)
     with pytest.raises(UsageError, match="CPU"):
-        A2CCohort(_spec(), _streams(_spec(), 1), Span(0, 1), "cuda")
+        A2CCohort(_spec(), _streams(_spec(), 1), Span(0, 1), Runtime(device="cuda"))
 
 
 @pytest.mark.parametrize("span", [Span(0, 20), Span(3, 20), Span(3, 20, 3)])
 def test_slots_begin_with_the_weights_of_single_learners(span: Span) -> None:
     cohort = _cohort(_spec(), 2, span)
     for slot, streams in enumerate(_streams(_spec(), 2)):
-        _assert_slot(cohort, slot, A2CLearner(_spec(), streams, span, "cpu"), 0)
+        _assert_slot(cohort, slot, A2CLearner(_spec(), streams, span, Runtime()), 0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_every_slot_takes_the_updates_of_stable_baselines3(settings: dict[str, A
     cohort = _cohort(spec, 3, span)
     cohort.advance(span.first + 8)
     for slot, streams in enumerate(_streams(spec, 3)):
-        learner = A2CLearner(spec, streams, span, "cpu")
+        learner = A2CLearner(spec, streams, span, Runtime())
         learner.advance(span.first + 8)
         _assert_slot(cohort, slot, learner, 2e-5)
         for stacked, single in zip(_squares(cohort.optimizer), _squares(learner.optimizer), strict=True):
@@ -90,7 +93,7 @@ def test_truncated_episodes_are_bootstrapped_as_in_stable_baselines3() -> None:
     cohort = _cohort(spec, 2, Span(0, 20))
     cohort.advance(6)
     for slot, streams in enumerate(_streams(spec, 2)):
-        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        learner = A2CLearner(spec, streams, Span(0, 20), Runtime())
         learner.advance(6)
         _assert_slot(cohort, slot, learner, 2e-5)
 
@@ -104,7 +107,7 @@ def test_evaluation_plays_the_episodes_of_the_single_learner_and_alters_nothing(
     assert before.meta == after.meta
     assert all(torch.equal(tensor, after.tensors[name]) for name, tensor in before.tensors.items())
     for slot, streams in enumerate(_streams(spec, 2)):
-        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        learner = A2CLearner(spec, streams, Span(0, 20), Runtime())
         assert (scores[0][slot], scores[1][slot]) == (learner.evaluate("validation"), learner.evaluate("test"))
 
 
@@ -165,7 +168,7 @@ def test_a_cohort_has_as_many_actions_as_its_environment(monkeypatch: pytest.Mon
     cohort = _cohort(spec, 2, Span(0, 20))
     cohort.advance(6)
     for slot, streams in enumerate(_streams(spec, 2)):
-        learner = A2CLearner(spec, streams, Span(0, 20), "cpu")
+        learner = A2CLearner(spec, streams, Span(0, 20), Runtime())
         learner.advance(6)
         assert learner.model.action_net.weight.shape[0] == 3
         _assert_slot(cohort, slot, learner, 2e-5)

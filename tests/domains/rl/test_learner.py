@@ -13,20 +13,12 @@ import torch
 
 from domains.rl import envs
 from domains.rl.learner import WINDOW, A2CLearner
-from suite.experiment.registry import read_task
+from suite.experiment.errors import Diverged, RunError, UsageError
+from suite.experiment.learner import Learner, Probed, Snapshot, Span
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.task import (
-    Data,
-    Diverged,
-    Learner,
-    Probed,
-    RunError,
-    Settings,
-    Snapshot,
-    Span,
-    TaskSpec,
-    UsageError,
-)
+from suite.experiment.task import Data, Settings, TaskSpec
+from suite.experiment.taskfile import read_task
 
 
 def _spec(scale: str = "smoke", changes: Mapping[str, Any] | None = None) -> TaskSpec:
@@ -38,7 +30,7 @@ def _spec(scale: str = "smoke", changes: Mapping[str, Any] | None = None) -> Tas
 def _learner(span: Span, replicate: int = 1000, spec: TaskSpec | None = None, fresh: bool = False) -> A2CLearner:
     spec = spec or _spec()
     streams = Streams(spec.hash, replicate)
-    return A2CLearner(spec, streams.fresh() if fresh else streams, span, "cpu")
+    return A2CLearner(spec, streams.fresh() if fresh else streams, span, Runtime())
 
 
 def _short_episodes(limit: int) -> TaskSpec:

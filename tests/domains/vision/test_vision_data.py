@@ -3,8 +3,9 @@
 import pytest
 
 from domains.vision import data
-from suite.experiment.registry import Registry, Task
-from suite.experiment.task import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.registry import Registry
+from suite.experiment.taskfile import Task
 
 SCALES = ("lite", "quick", "smoke")
 

@@ -5,15 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from domains.vision.learner import VisionLearner
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Span
 from suite.experiment.registry import Registry
+from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.task import Span, UsageError
 
 
 def learner(first: int = 0, last: int = 40, replicate: int = 1000, **changes: object) -> VisionLearner:
     dotted = {key.replace("__", "."): value for key, value in changes.items()}
     spec = Registry().find("vision/mnist5k-lenet300").at("smoke", dotted).spec
-    return VisionLearner(spec, Streams(spec.hash, replicate), Span(first, last), "cpu")
+    return VisionLearner(spec, Streams(spec.hash, replicate), Span(first, last), Runtime())
 
 
 def weights(made: VisionLearner) -> list[Tensor]:

@@ -1,0 +1,39 @@
+"""Imports what a task names by `module:attribute`: its learner, its cohort, its references."""
+
+import importlib
+from typing import cast
+
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.learner import Build, BuildCohort, References
+from suite.experiment.task import TaskSpec
+
+
+def builder(spec: TaskSpec) -> Build:
+    """The function that makes a task's learner; raises RunError naming the extra when its libraries are missing."""
+    return cast(Build, _load(spec.learner, spec))
+
+
+def cohort_builder(spec: TaskSpec) -> BuildCohort:
+    """The function that makes a task's cohorts; the task must offer one."""
+    if spec.cohort is None:
+        raise UsageError(f"{spec.id} offers no cohort: run it without --exec cohort")
+    return cast(BuildCohort, _load(spec.cohort, spec))
+
+
+def _load(reference: str, spec: TaskSpec) -> object:
+    module_name, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        package = f"'lottery-suite[{spec.domain}]'" if reference.startswith("domains.") else error.name
+        raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
+    except AttributeError as error:
+        raise UsageError(f"{spec.id}: learner {reference!r} does not exist") from error
+
+
+def references(spec: TaskSpec) -> dict[str, dict[str, float]]:
+    """Test scores of simple models on the task's data, if the task offers any."""
+    if spec.references is None:
+        return {}
+    found = cast(References, _load(spec.references, spec))(spec)
+    return {name: dict(scores) for name, scores in found.items()}

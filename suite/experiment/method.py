@@ -1,0 +1,47 @@
+"""How tickets are found and trained: hashed apart from the task, so that methods compete on one task."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from suite.experiment.frozen import Frozen, digest
+
+
+class Method(Frozen):
+    """How tickets are found: hashed apart from the task, so that methods compete on one task.
+
+    `rate` is the fraction of the remaining weights that one pruning removes. `iterative` prunes the trained ticket of
+    the level before; `one-shot` prunes once per density, at the start of the dense run (`score_at = "start"`) or at its
+    end. `floor` is the least density of a layer. `schedule_after_rewind` says whether a rewound ticket goes on in the
+    learning-rate schedule where it stood at the rewind step, or starts it again. `reinit_steps` gives arms with new
+    weights the full number of steps, or as many as the winning ticket gets.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = "imp"
+    criterion: str = "magnitude"
+    schedule: Literal["iterative", "one-shot"] = "iterative"
+    score_at: Literal["start", "end"] = "end"
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.2
+    scope: Literal["global", "layerwise"] = "global"
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rewind_step: Annotated[int, Field(ge=0)] = 0
+    schedule_after_rewind: Literal["continue", "restart"] = "continue"
+    reinit_steps: Literal["full", "matched"] = "full"
+    rounds: Annotated[int, Field(ge=1)] = 1
+    probes: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON; the name is a label and no part of it."""
+        return digest(self.model_dump(mode="json", exclude={"name"}))
+
+    @property
+    def pruning(self) -> dict[str, Any]:
+        """What decides a mask, once its parent is trained; the rest decides what is trained from it."""
+        apart = {"name", "rewind_step", "schedule_after_rewind", "reinit_steps"}
+        return self.model_dump(mode="json", exclude=apart)
+
+    @property
+    def pruning_hash(self) -> str:
+        """SHA-256 of the canonical JSON of `pruning`: the method that a ticket's header names."""
+        return digest(self.pruning)
