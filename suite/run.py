@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
+from suite.experiment.explain import nearest
 from suite.experiment.loading import references
 from suite.experiment.method import Method
 from suite.experiment.methods import method_changes
@@ -21,7 +22,6 @@ from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
 from suite.experiment.runtime import Runtime
-from suite.experiment.settings import nearest
 from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task, nearest_key

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Annotated, Final
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,13 +17,28 @@ from domains.nlp.transformer import Transformer, build_transformer
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
-from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
-from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
+from suite.experiment.supervised import BatchProbe, BatchSettings, Order, SupervisedLearner, evaluating
 from suite.experiment.task import TaskSpec
 
 IGNORED: Final = -100
 """Target of a place behind the end of the text: no token, no loss."""
+
+
+class LanguageModelSettings(BatchSettings):
+    """`training.settings` of a language model."""
+
+    bptt: Annotated[int, Field(ge=1)] = Field(description="tokens of every column in a step, and of its gradient's way")
+    evaluation_columns: Annotated[int, Field(ge=1)] = Field(description="columns in which a split is read side by side")
+
+
+class TranslationSettings(BatchSettings):
+    """`training.settings` of a translation."""
+
+    label_smoothing: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of the target's probability spread over all types"
+    )
+    longest: Annotated[int, Field(ge=1)] = Field(description="tokens of a translation at most")
 
 
 class LanguageModelLearner(SupervisedLearner):
@@ -32,13 +49,14 @@ class LanguageModelLearner(SupervisedLearner):
     `span.first`: a run that starts at step k has no earlier text to have read.
     """
 
+    components = replace(SupervisedLearner.components, settings=LanguageModelSettings)
     model: LSTMLanguageModel
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._text = data.corpus(spec.data)
-        settings = Reader("training.settings", spec.training.settings)
-        self._length, self._evaluation_columns = settings.whole("bptt"), settings.whole("evaluation_columns")
-        super().__init__(spec, streams, span, runtime, lambda: build_lstm(spec.model, self._text.size), settings)
+        settings = LanguageModelSettings.read(spec.training.settings, "training.settings")
+        self._length, self._evaluation_columns = settings.bptt, settings.evaluation_columns
+        super().__init__(spec, streams, span, runtime, lambda: build_lstm(spec.model, self._text.size))
         self._columns = spec.training.batch
         self._epoch_steps = (len(self._text.tokens["train"]) // self._columns - 1) // self._length
         if self._epoch_steps < 1:
@@ -128,15 +146,14 @@ class TranslationLearner(SupervisedLearner):
     Pairs that do not fill the last batch of an epoch are left out of it.
     """
 
+    components = replace(SupervisedLearner.components, settings=TranslationSettings)
     model: Transformer
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._pairs = data.pairs(spec.data)
-        settings = Reader("training.settings", spec.training.settings)
-        self._smoothing, self._longest = settings.number("label_smoothing", least=0, most=1), settings.whole("longest")
-        super().__init__(
-            spec, streams, span, runtime, lambda: build_transformer(spec.model, self._pairs.size), settings
-        )
+        settings = TranslationSettings.read(spec.training.settings, "training.settings")
+        self._smoothing, self._longest = settings.label_smoothing, settings.longest
+        super().__init__(spec, streams, span, runtime, lambda: build_transformer(spec.model, self._pairs.size))
         self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from suite.experiment import snapshot as dense
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
-from suite.experiment.schedule import learning_rate
+from suite.experiment.schedules import learning_rate
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 

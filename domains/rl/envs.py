@@ -20,7 +20,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from torch import Tensor
 
 from suite.experiment.errors import UsageError
-from suite.experiment.settings import Reader, nearest
+from suite.experiment.explain import nearest
+from suite.experiment.settings import Reader
 from suite.experiment.task import Data, Settings
 
 

@@ -1,7 +1,7 @@
 """A2C (Mnih et al. 2016, arXiv 1602.01783, section 4) by stable-baselines3, as one training run of a task."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +11,18 @@ import torch
 from stable_baselines3 import A2C
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
 from domains.rl import envs
+from domains.rl.optimizers import Optimizer
 from suite.experiment import snapshot as dense
 from suite.experiment.errors import Diverged, UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
-from suite.experiment.schedule import learning_rate
+from suite.experiment.schedules import learning_rate
 from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
-from suite.experiment.supervised import optimizer
 from suite.experiment.task import Settings, TaskSpec
 
 WINDOW = 100
@@ -33,11 +32,6 @@ EVALUATION_EPISODES = 20
 TRACE_POINTS = 100
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "rmsprop": torch.optim.RMSprop,
-    "rmsprop-tf": RMSpropTFLike,
-    "adam": torch.optim.Adam,
-}
 SPLITS: tuple[Split, ...] = ("validation", "test", "train")
 
 
@@ -293,8 +287,8 @@ def _network(model: Settings) -> dict[str, Any]:
     return {"net_arch": hidden, "activation_fn": ACTIVATIONS[activation], "ortho_init": orthogonal}
 
 
-def _optimizer(settings: Settings) -> tuple[type[torch.optim.Optimizer], float, dict[str, Any]]:
+def _optimizer(settings: Mapping[str, object]) -> tuple[Callable[..., torch.optim.Optimizer], float, dict[str, Any]]:
     """Class, learning rate and other arguments: stable-baselines3 builds it, so a trial one says what it refuses."""
-    trial = optimizer([nn.Parameter(torch.zeros(1))], settings, OPTIMIZERS)
-    arguments = {key: value for key, value in settings.items() if key not in ("name", "lr")}
-    return type(trial), float(trial.param_groups[0]["lr"]), arguments
+    chosen = Optimizer.of(settings)
+    chosen.build([nn.Parameter(torch.zeros(1))])
+    return chosen.torch_class, chosen.lr, {key: value for key, value in chosen.arguments.items() if key != "lr"}

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from suite.experiment.errors import UsageError
-from suite.experiment.settings import nearest
+from suite.experiment.explain import nearest
 
 
 @cache

@@ -9,9 +9,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from suite.experiment.errors import UsageError
+from suite.experiment.explain import nearest
 from suite.experiment.frozen import Frozen
 from suite.experiment.plugins import load_plugin
-from suite.experiment.settings import nearest
 from suite.experiment.taskfile import TaskFile, read_task
 
 TASK_PACKAGES = ("domains.vision", "domains.rl", "domains.nlp")

@@ -1,11 +1,10 @@
 """Reads the free tables of a task: every setting is asked for by name and kind, and what nobody asks for is refused."""
 
-import difflib
-import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NoReturn, TypeGuard
+from collections.abc import Iterable, Mapping
+from typing import NoReturn, TypeGuard
 
 from suite.experiment.errors import UsageError
+from suite.experiment.explain import nearest
 
 
 class Reader:
@@ -57,13 +56,6 @@ class Reader:
             raise UsageError(f"{self._where}.{key}{found}: one of {', '.join(known)}")
         return str(value)
 
-    def arguments(self, function: Callable[..., object], without: Collection[str]) -> dict[str, Any]:
-        """What the table holds of a function's parameters, `without` some; closes the table."""
-        names = [name for name in inspect.signature(function).parameters if name not in without]
-        self._known |= dict.fromkeys(names)
-        self.close()
-        return {name: value for name, value in self._table.items() if name in names}
-
     def close(self) -> None:
         """Refuse what nobody asked for, with the nearest that somebody did."""
         for key in self._table:
@@ -78,13 +70,6 @@ class Reader:
     def _refuse(self, key: str, value: object, needed: str) -> NoReturn:
         found = f" = {value!r}" if key in self._table else " is missing"
         raise UsageError(f"{self._where}.{key}{found}: {needed} is needed")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A part of a sentence that gives the names most like a misspelt one; empty when none is."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [k for k in known if name and name in k][:3]
-    return f"; nearest: {', '.join(close)}" if close else ""
 
 
 def _is_whole(value: object, least: int) -> TypeGuard[int | float]:

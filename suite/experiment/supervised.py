@@ -9,52 +9,53 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from suite.experiment import snapshot as dense
+from suite.experiment.component import Components, Settings
 from suite.experiment.errors import Diverged, UsageError
 from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.optimizers import Optimizer
 from suite.experiment.runtime import Runtime
-from suite.experiment.schedule import learning_rate
-from suite.experiment.settings import Reader
+from suite.experiment.schedules import Schedule, learning_rate
 from suite.experiment.streams import Streams
-from suite.experiment.task import Settings, TaskSpec
+from suite.experiment.task import TaskSpec
 
 TRACE_POINTS = 100
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
+
+class BatchSettings(Settings):
+    """What every learner on batches reads of `training.settings`; one with more settings derives from it."""
+
+    clip: Annotated[float, Field(ge=0)] = Field(default=0.0, description="largest norm of the gradient; 0: not clipped")
 
 
 class SupervisedLearner(ABC):
     """A `Learner` that minimises a loss: a domain gives the model, the loss of a step, and the scores of a split.
 
     Batch and dropout of step s depend on the streams and s alone, so a run that starts at step k, or goes on from a
-    snapshot, needs no history. Of the task's `training.settings` it reads `clip`, the largest gradient norm (0: none);
-    a domain with more settings there reads them first and hands its reader over. What is left is refused.
+    snapshot, needs no history. `components` names what reads the task's tables; a learner with settings of its own
+    names there a class that derives from `BatchSettings`.
     """
 
+    components: ClassVar[Components] = Components(optimizer=Optimizer, schedule=Schedule, settings=BatchSettings)
     model: nn.Module
     optimizer: torch.optim.Optimizer
 
     def __init__(
-        self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime, build: Callable[[], nn.Module],
-        settings: Reader | None = None,
-    ) -> None:  # fmt: skip
-        settings = settings or Reader("training.settings", spec.training.settings)
-        self._clip = float(settings.number("clip", 0, least=0))
-        settings.close()
+        self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime, build: Callable[[], nn.Module]
+    ) -> None:
+        settings = (self.components.settings or BatchSettings).read(spec.training.settings, "training.settings")
+        self._clip = settings.clip if isinstance(settings, BatchSettings) else 0.0
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
         self.device = torch.device(runtime.device)
         with self._seeded(streams.seed("init")):
             self.model = build().to(self.device)
-        self.optimizer = optimizer(self.model.parameters(), spec.training.optimizer)
+        self.optimizer = Optimizer.of(spec.training.optimizer).build(self.model.parameters())
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         self._trace: list[dict[str, float]] = []
@@ -176,18 +177,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def optimizer(
-    parameters: Iterable[nn.Parameter], settings: Settings,
-    known: Mapping[str, Callable[..., torch.optim.Optimizer]] = OPTIMIZERS,
-) -> torch.optim.Optimizer:  # fmt: skip
-    """The optimizer of a task: `name` and its own arguments; raises UsageError for a name or argument it has not."""
-    read = Reader("training.optimizer", settings)
-    name = read.word("name", known)
-    read.number("lr", 0, least=0)
-    arguments = read.arguments(known[name], without=("params",))
-    try:
-        return known[name](parameters, **arguments)
-    except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise UsageError(f"training.optimizer: {name} refuses {arguments}: {error}") from error

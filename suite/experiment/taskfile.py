@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from suite.experiment.errors import UsageError
+from suite.experiment.explain import nearest
 from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
-from suite.experiment.settings import nearest
 from suite.experiment.task import TaskSpec
 
 

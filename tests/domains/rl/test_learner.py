@@ -316,7 +316,7 @@ def test_batch_must_be_environments_times_steps() -> None:
         ({"training.settings.n_envs": 1.5}, r"training\.settings\.n_envs = 1\.5: a whole number"),
         ({"training.settings.normalize_advantage": 0}, r"normalize_advantage = 0: true or false is needed"),
         ({"training.optimizer.name": "rmsprob"}, r"training\.optimizer\.name = 'rmsprob'; nearest: rmsprop"),
-        ({"training.optimizer.alpha": "high"}, r"training\.optimizer: rmsprop refuses"),
+        ({"training.optimizer.alpha": "high"}, r"training\.optimizer\.alpha = 'high': a number of at least 0"),
         ({"model.hidden": 16}, r"model\.hidden = 16: a list of whole numbers of at least 1 is needed"),
         ({"model.activation": "gelu"}, r"model\.activation = 'gelu'.*: one of relu, tanh"),
         ({"data.settings.max_episode_steps": "long"}, r"data\.settings\.max_episode_steps = 'long': a whole number"),
