@@ -20,7 +20,8 @@ from suite.experiment.options import RunOptions
 from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
-from suite.experiment.runner import Outcome, execute, make_plan, requests_of, tasks_of
+from suite.experiment.request import Request
+from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime
 from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.task import TaskSpec
@@ -109,12 +110,13 @@ def run_tasks(
         _check_learner(plan.cells[0], plan.task.options.runtime)
     store = Store.create(out)
     with store.lock():
-        requests = _merged(store.requests(), tasks, out, command, plugins)
+        mine = [asked(task, command, plugins) for task in tasks]
+        others = [old for old in store.requests() if not any(old.same_as(new) for new in mine)]
         for source in origins:
             print(f"{count(_adopt(plans, source, store), 'cell')} taken from {source.root}", file=sys.stderr)
-        store.put_requests(requests)
+        store.put_requests([*others, *mine])
         outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
-        store.put_requests([_with_references(r, t) for r, t in zip(requests, tasks_of(requests, out), strict=True)])
+        store.put_requests([*others, *map(_with_references, mine)])
         view = view_of(out)
         return outcome, Report(write(view, out), view)
 
@@ -155,22 +157,10 @@ def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:
     return store.adopt(source, (cell for plan in plans for cell in plan))
 
 
-def _merged(
-    old: Sequence[dict[str, Any]], tasks: Sequence[Task], out: Path, command: str, plugins: Sequence[Path]
-) -> list[dict[str, Any]]:
-    """Requests of the same task and method are replaced by the newer, the others stay; RunError if unreadable."""
-    paths = [str(path.resolve()) for path in plugins]
-    stamped = [{**request, "command": command, "plugins": paths} for request in requests_of(tasks)]
-    newer = {(task.spec.hash, task.method.hash) for task in tasks}
-    before = zip(old, tasks_of(old, out), strict=True)
-    return [*(request for request, task in before if (task.spec.hash, task.method.hash) not in newer), *stamped]
-
-
-def _with_references(request: dict[str, Any], task: Task) -> dict[str, Any]:
-    if "references" in request:
-        return request
+def _with_references(request: Request) -> Request:
+    """A request of this command line with the scores of its task's references: those of others load their code."""
     try:
-        return {**request, "references": references(task.spec)}
+        return request.model_copy(update={"references": references(request.spec)})
     except (RunError, UsageError):
         return request  # its cells could not run either, and have said why; the other tasks have their page
 
@@ -179,10 +169,9 @@ def view_of(folder: Path) -> RunView:
     """All that the report of a run shows, from its store; raises UsageError when there is no run."""
     store = Store.open(folder)
     requests = store.requests()
-    tasks = tasks_of(requests, folder)
     views = []
-    for task, request in zip(tasks, requests, strict=True):
-        (planned,) = plans_of([task], [Path(path) for path in request.get("plugins", ())])
+    for request in requests:
+        task, planned = request.task, request.plan
         found = [result for cell in planned if (result := store.cell(cell.key)) is not None]
         first, count = task.options.first_replicate, task.options.replicates
         views.append(
@@ -195,20 +184,19 @@ def view_of(folder: Path) -> RunView:
                 replicates=tuple(range(first, first + count)),
                 expected=len(planned.cells),
                 cells=tuple(found),
-                references=request.get("references", {}),
+                references=request.references or {},
             )
         )
-    commands = dict.fromkeys(str(request.get("command", "")) for request in requests)
+    commands = dict.fromkeys(request.command for request in requests)
     return RunView(name=folder.resolve().name, command="\n".join(commands), tasks=tuple(views))
 
 
 def progress_of(folder: Path) -> list[dict[str, Any]]:
     """How far each task of a run is, and the seconds left on one core by the plan's estimate."""
     store = Store.open(folder)
-    requests = store.requests()
     rows = []
-    for task, request in zip(tasks_of(requests, folder), requests, strict=True):
-        (planned,) = plans_of([task], [Path(path) for path in request.get("plugins", ())])
+    for request in store.requests():
+        task, planned = request.task, request.plan
         results = {cell.key: store.cell(cell.key) for cell in planned}
         done = [key for key, result in results.items() if result is not None]
         rows.append(

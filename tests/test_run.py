@@ -1,5 +1,6 @@
 """A run from end to end, in this process: what it leaves behind when things are unusual."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from suite import run as run_module
 from suite.experiment.errors import RunError, UsageError
+from suite.experiment.request import written
 from suite.experiment.runner import Outcome
 from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
@@ -105,17 +107,19 @@ def test_levels_as_the_task_has_them_leave_its_choice_of_at_alone() -> None:
 def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "run")
     path = tmp_path / "run" / "run.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2', 1))
-    with pytest.raises(RunError, match="has schema 2, this suite reads 1"):
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 1', 1))
+    with pytest.raises(RunError, match="has schema 1, this suite reads 2: move it away and run the same command again"):
         Store(tmp_path / "run").requests()
 
 
 def test_a_run_of_another_version_is_refused_in_one_line_before_anything_is_done(tmp_path: Path) -> None:
     run(tmp_path / "run")
     path = tmp_path / "run" / "run.json"
-    path.write_text(path.read_text().replace('"spec": {', '"spec": {"since": 2,', 1))
+    table = json.loads(path.read_text())["requests"]
+    table[0]["spec"]["since"] = 2
+    path.write_bytes(written(table))
     before = path.read_bytes()
-    with pytest.raises(RunError, match=r"run is of another version or corrupted .*: run again with another --out"):
+    with pytest.raises(RunError, match=r"run.json is of another version .*: run again with another --out"):
         run(tmp_path / "run", levels=2)
     assert path.read_bytes() == before
 

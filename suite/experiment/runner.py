@@ -1,21 +1,19 @@
 """Walks the plans over an executor: skips what the store has, runs what is ready, reports what happens."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
-from suite.experiment.method import Method
-from suite.experiment.options import RunOptions
 from suite.experiment.plan import ArmFacts, Cell, Plan, plan
 from suite.experiment.plugins import code_of
+from suite.experiment.request import Request, request_of
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.store import DiskFull, Store
-from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task
 
 POLL_SECONDS = 0.25
@@ -83,8 +81,21 @@ def make_plan(task: Task) -> Plan:
             f"criterion {criterion.name!r} needs probes (fixed batches to differentiate on), "
             f"which {task.spec.id} has not; criteria without: {without}"
         )
-    facts: Mapping[str, ArmFacts] = {name: ArmFacts(arm.weights, code_of(arm.change)) for name, arm in ARMS.items()}
-    return plan(task, facts, code_of(criterion.score))
+    return plan(task, arm_facts(), code_of(criterion.score))
+
+
+def arm_facts() -> dict[str, ArmFacts]:
+    """What a plan needs to know of every arm that is registered."""
+    from suite.tickets.arms import ARMS
+
+    return {name: ArmFacts(arm.weights, code_of(arm.change)) for name, arm in ARMS.items()}
+
+
+def asked(task: Task, command: str, plugins: Iterable[Path]) -> Request:
+    """What `run.json` keeps of a task whose plan could be made."""
+    from suite.tickets.scores import CRITERIA
+
+    return request_of(task, arm_facts(), code_of(CRITERIA[task.method.criterion].score), command, plugins)
 
 
 def execute(
@@ -190,29 +201,3 @@ def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: 
         reporter.failed(cell, slot, message)
     if isinstance(error, DiskFull):
         raise error
-
-
-def requests_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
-    """What `run.json` keeps of the tasks of a run."""
-    return [
-        {
-            "spec": task.spec.model_dump(mode="json"),
-            "method": task.method.model_dump(mode="json"),
-            "options": task.options.model_dump(mode="json"),
-            "code": task.code,
-        }
-        for task in tasks
-    ]
-
-
-def tasks_of(requests: Iterable[Mapping[str, Any]], origin: Path) -> list[Task]:
-    """The tasks that a `run.json` holds; raises RunError when it cannot be read."""
-    try:
-        return [
-            Task(TaskSpec(**r["spec"]), Method(**r["method"]), RunOptions(**r["options"]), r["code"]) for r in requests
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(
-            f"{origin} is of another version or corrupted ({reason}): run again with another --out"
-        ) from error

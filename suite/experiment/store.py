@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -24,11 +24,9 @@ from suite.experiment.result import CellResult
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Cell
+    from suite.experiment.request import Request
     from suite.tickets.ticket import Ticket
 
-
-SCHEMA = 1
-"""Version of run.json."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or a quota, that is used up."""
@@ -185,26 +183,21 @@ class Store:
 
     # The run as a whole
 
-    def requests(self) -> list[dict[str, Any]]:
-        """What was asked for: one JSON object per task and method; raises RunError when run.json is corrupted."""
+    def requests(self) -> list["Request"]:
+        """What was asked for, one request a task and method; raises RunError when run.json is corrupted."""
+        from suite.experiment.request import from_bytes
+
+        path = self.root / "run.json"
         try:
-            table = json.loads((self.root / "run.json").read_bytes())
-            if table["schema"] != SCHEMA:
-                raise RunError(f"{self.root / 'run.json'} has schema {table['schema']!r}, this suite reads {SCHEMA}")
-            requests = table["requests"]
-            if not isinstance(requests, list):
-                raise TypeError("requests are a list")
-            return requests
+            return from_bytes(path.read_bytes(), path)
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{self.root / 'run.json'} is corrupted: delete it and run again, finished cells are kept"
-            ) from error
 
-    def put_requests(self, requests: list[dict[str, Any]]) -> None:
+    def put_requests(self, requests: Iterable["Request"]) -> None:
         """Keep what was asked for."""
-        self._write(self.root / "run.json", json.dumps({"schema": SCHEMA, "requests": requests}, indent=1).encode())
+        from suite.experiment.request import to_bytes
+
+        self._write(self.root / "run.json", to_bytes(requests))
 
     def adopt(self, other: "Store", cells: Iterable["Cell"]) -> int:
         """Copy finished cells and their masks from another store, checked on the way; returns how many cells came.

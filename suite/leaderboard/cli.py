@@ -74,6 +74,7 @@ def submit(
     link: Annotated[str | None, typer.Option("--link", help="http(s) address of the method's paper or code.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="This task of the run alone.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="This method of the run alone.")] = None,
+    plugin: Plugin = None,
 ) -> None:
     """Write a finished run's entries and tickets into a leaderboard: one entry for each task and method.
 
@@ -84,7 +85,7 @@ def submit(
 
     for path in add(
         folder, Board(board), author=author, entry_id=entry_id, title=title, description=description, link=link,
-        task=task, method=method,
+        task=task, method=method, plugins=plugin or (),
     ):  # fmt: skip
         typer.echo(f"entry: {path}")
 

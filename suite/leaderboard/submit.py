@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.methods import methods
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan
+from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
+from suite.experiment.request import Request, needed
 from suite.experiment.result import CellResult, Provenance
-from suite.experiment.runner import tasks_of
 from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
 from suite.leaderboard.schema import Measured, TaskRef, TicketRef
 from suite.leaderboard.validate import validate
-from suite.run import plans_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class _Finished:
     """A plan with what came of it: results by key; cells that a divergence made impossible are in neither."""
 
     store: Store
+    request: Request
     plan: Plan
     plugins: tuple[Path, ...]
     results: Mapping[str, CellResult]
@@ -50,6 +51,7 @@ class _Finished:
 def submit(
     folder: Path, board: Board, *, author: str, entry_id: str | None = None, title: str | None = None,
     description: str | None = None, link: str | None = None, task: str | None = None, method: str | None = None,
+    plugins: Sequence[Path] = (),
 ) -> list[Path]:  # fmt: skip
     """Add a run's tasks to a board, one entry each (only those of `task` and `method` if named); returns their files.
 
@@ -58,7 +60,7 @@ def submit(
     """
     found = submissions(
         folder, author=author, entry_id=entry_id, title=title, description=description, link=link, task=task,
-        method=method,
+        method=method, plugins=plugins,
     )  # fmt: skip
     names = [f"{one.entry.domain}/{one.entry.id}" for one in found]
     for name in names:
@@ -83,6 +85,7 @@ def _check(submission: Submission) -> None:
 def submissions(
     folder: Path, *, author: str, entry_id: str | None = None, title: str | None = None,
     description: str | None = None, link: str | None = None, task: str | None = None, method: str | None = None,
+    plugins: Sequence[Path] = (),
 ) -> list[Submission]:  # fmt: skip
     """One submission per task and method of a finished run.
 
@@ -95,41 +98,40 @@ def submissions(
         with store.lock():
             chosen = _chosen(store, task, method)
             if len(chosen) > 1 and (entry_id is not None or title is not None):
-                held = ", ".join(f"{one.spec.id} {one.method.name}" for one, _ in chosen)
+                held = ", ".join(f"{one.spec.id} {one.method.name}" for one in chosen)
                 raise UsageError(f"--id and --title name one entry, {folder} has {held}: choose one with --task")
-            finished = [_finished(store, one, plugins) for one, plugins in chosen]
+            finished = [_finished(store, one, plugins) for one in chosen]
             given = {"id": entry_id, "title": title, "author": author, "description": description, "link": link}
             return [_submission(one, given) for one in finished]
     except RunError as error:
         raise UsageError(f"{folder} cannot be submitted: {error}") from error
 
 
-def _chosen(store: Store, task: str | None, method: str | None) -> list[tuple[Task, tuple[Path, ...]]]:
-    """Tasks of the run with the plugins they need, those named if any are."""
-    requests = store.requests()
-    held = [
-        (one, tuple(Path(path) for path in request.get("plugins", ())))
-        for one, request in zip(tasks_of(requests, store.root), requests, strict=True)
-    ]
-    chosen = [one for one in held if task in (None, one[0].spec.id) and method in (None, one[0].method.name)]
+def _chosen(store: Store, task: str | None, method: str | None) -> list[Request]:
+    """What was asked for of the task and method named, or all."""
+    held = store.requests()
+    chosen = [one for one in held if task in (None, one.spec.id) and method in (None, one.method.name)]
     if not chosen:
         wanted = " ".join(name for name in (task, method) if name is not None)
-        has = ", ".join(f"{one.spec.id} {one.method.name}" for one, _ in held) or "nothing"
+        has = ", ".join(f"{one.spec.id} {one.method.name}" for one in held) or "nothing"
         raise UsageError(f"{store.root} has no run of {wanted or 'anything'}: it has {has}")
     return chosen
 
 
-def _finished(store: Store, task: Task, plugins: tuple[Path, ...]) -> _Finished:
+def _finished(store: Store, request: Request, given: Sequence[Path]) -> _Finished:
+    task = request.task
     spec, options = task.spec, task.options
     what = f"{spec.id} {task.method.name} in {store.root}"
+    plugins = tuple(needed(request, given))
     protocol.registered(Registry(plugins), _ref(task))
+    load_extensions(plugins)
     if options.first_replicate != 0:
         raise UsageError(f"{what} starts at replicate {options.first_replicate}: an entry has replicates 0 to n - 1")
     if options.replicates < 2:
         raise UsageError(f"{what} has one replicate, which has no interval: run it with --replicates 2 or more")
     if options.levels < 1 or LADDER not in options.arms:
         raise UsageError(f"{what} has no ticket to submit: run it with --levels 1 or more and --arms {LADDER},…")
-    (plan,) = plans_of([task], plugins)
+    plan = request.plan
     results: dict[str, CellResult] = {}
     lost: set[str] = set()
     for cell in plan:
@@ -145,7 +147,7 @@ def _finished(store: Store, task: Task, plugins: tuple[Path, ...]) -> _Finished:
         raise UsageError(f"{what} is unfinished, {left} of {len(plan.cells)} cells are to do: run the same command")
     if all(result.diverged for result in results.values()):
         raise UsageError(f"{what} diverged in every cell: there is no number to submit")
-    return _Finished(store, plan, plugins, results)
+    return _Finished(store, request, plan, plugins, results)
 
 
 def _ref(task: Task) -> TaskRef:
@@ -178,7 +180,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         "curves": _curves(run),
         "cost": _cost(run),
         "provenance": _provenance(run),
-        "code": protocol.code(task),
+        "code": run.request.third_party,
         "tickets": tuple(refs.values()),
     }
     try:

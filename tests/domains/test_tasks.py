@@ -10,7 +10,7 @@ from suite.experiment.flops import count
 from suite.experiment.learner import Learner, Probed, Span
 from suite.experiment.loading import builder
 from suite.experiment.registry import Registry
-from suite.experiment.runner import make_plan, tasks_of
+from suite.experiment.runner import make_plan
 from suite.experiment.runtime import Runtime
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
@@ -107,7 +107,8 @@ def test_the_output_layer_is_named_and_pruned_as_the_task_says(task_id: str) -> 
 def test_a_committed_run_is_the_whole_run_of_the_present_task(folder: Path) -> None:
     """So `--from` finds every cell, and the README's numbers are those of the task as it is now."""
     store = Store.open(folder)
-    (asked,) = tasks_of(store.requests(), folder)
+    (request,) = store.requests()
+    asked = request.task
     present = Registry().find(asked.spec.id).at(asked.spec.scale)
     assert (asked.spec.hash, asked.method.hash) == (present.spec.hash, present.method.hash)
     for cell in make_plan(asked):

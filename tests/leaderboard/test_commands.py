@@ -10,6 +10,8 @@ from tutorial_run import TUTORIAL
 from suite import cli
 from suite.leaderboard.board import Board
 
+PLUGIN = ("--plugin", str(TUTORIAL))
+
 
 def lottery(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     """Run the command in this process; returns its exit code."""
@@ -23,7 +25,7 @@ def lottery(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture
 def submitted(finished: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the finished run's entry."""
-    assert lottery(["submit", str(finished), "--author", "Ada", "--board", str(board.root)], monkeypatch) == 0
+    assert lottery(["submit", str(finished), "--author", "Ada", "--board", str(board.root), *PLUGIN], monkeypatch) == 0
     return board.root / "tutorial" / "breast-cancer-smoke-imp.json"
 
 
@@ -31,9 +33,9 @@ def test_a_run_is_submitted_validated_and_verified(
     submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert submitted.is_file()
-    assert lottery(["validate", str(submitted), "--plugin", str(TUTORIAL)], monkeypatch) == 0
+    assert lottery(["validate", str(submitted), *PLUGIN], monkeypatch) == 0
     capsys.readouterr()
-    words = ["verify", str(submitted), "--plugin", str(TUTORIAL), "--cells", "random:1:0", "--json"]
+    words = ["verify", str(submitted), *PLUGIN, "--cells", "random:1:0", "--json"]
     assert lottery(words, monkeypatch) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["holds"]
@@ -47,7 +49,7 @@ def test_a_forged_entry_ends_with_1_and_says_why(
     entry["curves"]["winning"][1]["values"][0] = 1.5
     submitted.write_text(json.dumps(entry))
     capsys.readouterr()
-    assert lottery(["validate", str(submitted), "--plugin", str(TUTORIAL), "--json"], monkeypatch) == 1
+    assert lottery(["validate", str(submitted), *PLUGIN, "--json"], monkeypatch) == 1
     shown = capsys.readouterr()
     assert not json.loads(shown.out)["valid"]
     assert "1.5" in shown.err
@@ -58,7 +60,7 @@ def test_a_file_that_is_no_entry_is_wrong_use(
 ) -> None:
     submitted.write_text(submitted.read_text()[:100])
     for command in ("validate", "verify"):
-        assert lottery([command, str(submitted), "--plugin", str(TUTORIAL)], monkeypatch) == 2
+        assert lottery([command, str(submitted), *PLUGIN], monkeypatch) == 2
         assert "is no whole JSON text" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from synthetic_cells import cell, papers, spec, view
 from synthetic_entries import PAPER, claim, fading, measured, reported
+from tutorial_run import TUTORIAL
 
 from suite.experiment.errors import UsageError
 from suite.experiment.method import Method
@@ -431,7 +432,7 @@ def test_the_terminals_tables_show_brackets_as_they_are(board: Board) -> None:
 
 
 def test_a_run_ties_with_the_entry_made_from_it(finished: Path, board: Board) -> None:
-    submit(finished, board, author="me")
+    submit(finished, board, author="me", plugins=[TUTORIAL])
     comparison = compare(view_of(finished), board, "breast-cancer-smoke-imp")
     (against,) = only(comparison).against
     assert [(v.verdict, v.difference) for v in against.verdicts] == [("ties", 0.0), ("ties", 0.0)]

@@ -1,6 +1,5 @@
 """From a run to an entry: what is written, and what is refused with nothing written."""
 
-import json
 import shutil
 from dataclasses import replace
 from hashlib import sha256
@@ -11,6 +10,7 @@ from filelock import FileLock
 from tutorial_run import TUTORIAL, run_tutorial
 
 from suite.experiment.errors import UsageError
+from suite.experiment.options import RunOptions
 from suite.experiment.store import Store
 from suite.leaderboard.board import Board, read
 from suite.leaderboard.schema import Measured
@@ -38,12 +38,19 @@ def entry_of(path: Path) -> Measured:
     return entry
 
 
+def last_mask(run: Path) -> Path:
+    """The file of a mask of the last level, which three cells start from."""
+    return next(path for path in sorted((run / "masks").iterdir()) if load(path).level == 2)
+
+
 def change_requests(run: Path, options: dict[str, object]) -> None:
     """Ask for other options in a run's run.json."""
-    table = json.loads((run / "run.json").read_text())
-    for request in table["requests"]:
-        request["options"] |= options
-    (run / "run.json").write_text(json.dumps(table))
+    store = Store.open(run)
+    changed = [
+        request.model_copy(update={"options": RunOptions(**request.options.model_dump() | options)})
+        for request in store.requests()
+    ]
+    store.put_requests(changed)
 
 
 def change_cell(run: Path, which: int, field: str, value: object) -> None:
@@ -56,7 +63,7 @@ def change_cell(run: Path, which: int, field: str, value: object) -> None:
 
 
 def test_the_entry_has_every_value_of_the_run(finished: Path, board: Board) -> None:
-    (path,) = submit(finished, board, author="A. Tester")
+    (path,) = submit(finished, board, author="A. Tester", plugins=[TUTORIAL])
     assert path == board.root / "tutorial" / "breast-cancer-smoke-imp.json"
     entry, (view,) = entry_of(path), view_of(finished).tasks
     assert (entry.task.id, entry.task.hash, entry.task.scale) == (view.spec.id, view.spec.hash, "smoke")
@@ -75,7 +82,7 @@ def test_the_entry_has_every_value_of_the_run(finished: Path, board: Board) -> N
 
 
 def test_the_cost_is_that_of_all_cells(finished: Path, board: Board) -> None:
-    entry, (view,) = entry_of(submit(finished, board, author="me")[0]), view_of(finished).tasks
+    entry, (view,) = entry_of(submit(finished, board, author="me", plugins=[TUTORIAL])[0]), view_of(finished).tasks
     assert entry.cost.steps == 2 * (150 + 2 * (140 + 150 + 150))  # two replicates: dense, then three arms, two levels
     assert entry.cost.flops_dense == sum(cell.spent.flops_dense for cell in view.cells)
     assert entry.cost.flops_sparse == sum(cell.spent.flops_sparse for cell in view.cells)
@@ -84,7 +91,7 @@ def test_the_cost_is_that_of_all_cells(finished: Path, board: Board) -> None:
 
 
 def test_every_mask_comes_along_with_its_digest(finished: Path, board: Board) -> None:
-    entry = entry_of(submit(finished, board, author="me")[0])
+    entry = entry_of(submit(finished, board, author="me", plugins=[TUTORIAL])[0])
     assert [(ref.level, ref.replicate) for ref in entry.tickets] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     folder = board.tickets(entry)
     assert sorted(path.name for path in folder.iterdir()) == sorted(ref.file for ref in entry.tickets)
@@ -96,19 +103,21 @@ def test_every_mask_comes_along_with_its_digest(finished: Path, board: Board) ->
 
 def test_what_the_submitter_says_is_kept(finished: Path, board: Board) -> None:
     said = {"entry_id": "mine", "title": "My title", "description": "What it does.", "link": "https://example.org/x"}
-    entry = entry_of(submit(finished, board, author="me", **said)[0])
+    entry = entry_of(submit(finished, board, author="me", plugins=[TUTORIAL], **said)[0])
     assert (entry.id, entry.title, entry.method.description, entry.method.link) == tuple(said.values())
 
 
 def test_a_run_submits_each_of_its_methods_and_one_if_named(finished: Path, board: Board, tmp_path: Path) -> None:
     both = run_tutorial(copied(finished, tmp_path / "both"), "random")
     with pytest.raises(UsageError, match=r"--id and --title name one entry, .* choose one with --task"):
-        submit(both, board, author="me", entry_id="mine")
-    assert [path.stem for path in submit(both, board, author="me", method="random")] == ["breast-cancer-smoke-random"]
+        submit(both, board, author="me", plugins=[TUTORIAL], entry_id="mine")
+    assert [path.stem for path in submit(both, board, author="me", plugins=[TUTORIAL], method="random")] == [
+        "breast-cancer-smoke-random"
+    ]
     with pytest.raises(UsageError, match="breast-cancer-smoke-random is there already"):
-        submit(both, board, author="me")
+        submit(both, board, author="me", plugins=[TUTORIAL])
     assert [entry.id for entry in board.entries()] == ["breast-cancer-smoke-random"]
-    assert [one.entry.id for one in submissions(both, author="me")] == [
+    assert [one.entry.id for one in submissions(both, author="me", plugins=[TUTORIAL])] == [
         "breast-cancer-smoke-imp",
         "breast-cancer-smoke-random",
     ]
@@ -116,37 +125,37 @@ def test_a_run_submits_each_of_its_methods_and_one_if_named(finished: Path, boar
 
 def test_a_task_or_method_that_the_run_has_not_is_named(finished: Path, board: Board) -> None:
     with pytest.raises(UsageError, match="no run of vision/toy: it has tutorial/breast-cancer imp"):
-        submit(finished, board, author="me", task="vision/toy")
+        submit(finished, board, author="me", plugins=[TUTORIAL], task="vision/toy")
     with pytest.raises(UsageError, match="no run of snip"):
-        submit(finished, board, author="me", method="snip")
+        submit(finished, board, author="me", plugins=[TUTORIAL], method="snip")
     assert untouched(board)
 
 
 def test_an_id_taken_is_refused(finished: Path, board: Board) -> None:
-    submit(finished, board, author="me")
+    submit(finished, board, author="me", plugins=[TUTORIAL])
     with pytest.raises(UsageError, match="tutorial/breast-cancer-smoke-imp is there already"):
-        submit(finished, board, author="me")
+        submit(finished, board, author="me", plugins=[TUTORIAL])
 
 
 def test_an_unfinished_run_is_refused(finished: Path, board: Board, tmp_path: Path) -> None:
     run = copied(finished, tmp_path / "run")
     sorted((run / "cells").glob("*.json"))[0].unlink()
     with pytest.raises(UsageError, match="is unfinished, 1 of 14 cells are to do"):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
 def test_a_run_whose_masks_were_deleted_is_refused(finished: Path, board: Board, tmp_path: Path) -> None:
     run = copied(finished, tmp_path / "run")
-    sorted((run / "masks").iterdir())[0].unlink()
+    last_mask(run).unlink()
     with pytest.raises(UsageError, match="is unfinished, 3 of 14 cells"):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
 def test_a_run_at_work_is_refused(finished: Path, board: Board) -> None:
     with FileLock(finished / "lock"), pytest.raises(UsageError, match="another run is at work"):
-        submit(finished, board, author="me")
+        submit(finished, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
@@ -155,7 +164,7 @@ def test_a_corrupted_cell_is_named(finished: Path, board: Board, tmp_path: Path)
     path = sorted((run / "cells").glob("*.json"))[0]
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(UsageError, match=f"{path.name} is corrupted"):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
@@ -175,14 +184,14 @@ def test_a_run_that_is_not_the_protocol_is_refused(
     run = copied(finished, tmp_path / "run")
     change_requests(run, options)
     with pytest.raises(UsageError, match=message):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
 def test_a_task_whose_numbers_were_changed_is_refused(board: Board, tmp_path: Path) -> None:
     run = run_tutorial(tmp_path / "run", changes=("training.total_steps=20",), levels=1)
     with pytest.raises(UsageError, match=r"1\.0\.0\+changed .* is not the protocol: the registry has 1\.0\.0"):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
@@ -201,17 +210,17 @@ def test_cells_of_different_origin_make_no_entry(
     run = copied(finished, tmp_path / "run")
     change_cell(run, 3, field, value)
     with pytest.raises(UsageError, match=f"do not agree in {field}: "):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 
 def test_what_would_not_be_valid_is_not_added(finished: Path, board: Board, tmp_path: Path) -> None:
     """Masks that an older version made, say."""
     run = copied(finished, tmp_path / "run")
-    path = sorted((run / "masks").iterdir())[0]
+    path = last_mask(run)
     path.write_bytes(replace(load(path), method_hash="ab" * 32).to_bytes())
     with pytest.raises(UsageError, match=r"would not be valid: masks/tutorial/.* has method hash abab") as caught:
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert str(tmp_path) not in str(caught.value)
     assert untouched(board)
 
@@ -222,7 +231,7 @@ def test_one_cell_with_uncommitted_changes_marks_the_entry(finished: Path, board
         change_cell(run, which, "dirty", False)
         change_cell(run, which, "date", f"2026-01-{which + 1:02}T00:00:00+00:00")
     change_cell(run, 5, "dirty", True)
-    source = entry_of(submit(run, board, author="me")[0]).provenance
+    source = entry_of(submit(run, board, author="me", plugins=[TUTORIAL])[0]).provenance
     assert (source.dirty, source.date) == (True, "2026-01-14T00:00:00+00:00")
 
 
@@ -240,7 +249,7 @@ def test_a_diverged_ladder_is_submitted_with_what_came_of_it(finished: Path, boa
         ticket = load(path)
         if (ticket.level, ticket.replicate) == (2, 1):
             path.unlink()
-    (path,) = submit(run, board, author="me")
+    (path,) = submit(run, board, author="me", plugins=[TUTORIAL])
     entry = entry_of(path)
     (_, first, second) = entry.curves["winning"]
     assert first.values[1] is None
@@ -254,9 +263,9 @@ def test_a_diverged_ladder_is_submitted_with_what_came_of_it(finished: Path, boa
 def test_a_strange_method_wants_a_description(board: Board, tmp_path: Path) -> None:
     run = run_tutorial(tmp_path / "run", changes=("name=My Method!",), levels=1)
     with pytest.raises(UsageError, match=r"method 'My Method!' is not one of the suite's: .* --description"):
-        submit(run, board, author="me")
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
-    (path,) = submit(run, board, author="me", description="Mine.")
+    (path,) = submit(run, board, author="me", plugins=[TUTORIAL], description="Mine.")
     assert path.stem == "breast-cancer-smoke-my-method"
 
 
@@ -271,7 +280,7 @@ def test_a_strange_method_wants_a_description(board: Board, tmp_path: Path) -> N
 )
 def test_words_that_fit_no_entry_are_refused(finished: Path, board: Board, said: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match="=") as caught:
-        submit(finished, board, **said)  # type: ignore[arg-type]
+        submit(finished, board, plugins=[TUTORIAL], **said)  # type: ignore[arg-type]
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert untouched(board)
@@ -279,9 +288,22 @@ def test_words_that_fit_no_entry_are_refused(finished: Path, board: Board, said:
 
 def test_a_folder_without_a_run_is_said_to_be_one(board: Board, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run in"):
-        submit(tmp_path, board, author="me")
+        submit(tmp_path, board, author="me", plugins=[TUTORIAL])
 
 
-def test_the_plugin_is_found_without_being_named_again(finished: Path) -> None:
-    (one,) = submissions(finished, author="me")
+def test_an_entry_names_the_code_of_its_plugin(finished: Path) -> None:
+    (one,) = submissions(finished, author="me", plugins=[TUTORIAL])
     assert one.entry.code == sha256(TUTORIAL.read_bytes()).hexdigest()
+
+
+def test_a_plugin_that_was_edited_since_the_run_or_is_not_named_is_asked_for(
+    finished: Path, board: Board, tmp_path: Path
+) -> None:
+    """Never loaded from where the run says that it was."""
+    edited = tmp_path / TUTORIAL.name
+    edited.write_text(TUTORIAL.read_text() + "# edited")
+    with pytest.raises(UsageError, match=r"plugin breast_cancer.py \(SHA-256 .*\) is needed: name the run's own"):
+        submit(finished, board, author="me")
+    with pytest.raises(UsageError, match="has been edited since the run"):
+        submit(finished, board, author="me", plugins=[edited])
+    assert untouched(board)

@@ -27,7 +27,7 @@ Table = dict[str, Any]
 @pytest.fixture
 def entry(finished: Path, board: Board) -> Path:
     """The file of an honest entry."""
-    (path,) = submit(finished, board, author="me")
+    (path,) = submit(finished, board, author="me", plugins=[TUTORIAL])
     return path
 
 

@@ -30,7 +30,7 @@ Change = Callable[[Table], None]
 @pytest.fixture(scope="module")
 def honest(finished: Path) -> Submission:
     """The entry that a run gives."""
-    (one,) = submissions(finished, author="me")
+    (one,) = submissions(finished, author="me", plugins=[TUTORIAL])
     return one
 
 
@@ -79,7 +79,7 @@ def test_every_cell_of_a_run_can_be_trained_again(honest: Submission, board: Boa
 
 
 def test_a_one_shot_method_has_all_its_masks_made_from_the_dense_run(board: Board, tmp_path: Path) -> None:
-    (one,) = submissions(run_tutorial(tmp_path / "run", "one-shot"), author="me")
+    (one,) = submissions(run_tutorial(tmp_path / "run", "one-shot"), author="me", plugins=[TUTORIAL])
     found = tried(put(board, one), board, "dense:0:0", "winning:2:0")
     assert found.holds
     assert [mask.level for mask in found.cells[0].masks] == [1, 2]
@@ -256,7 +256,10 @@ def test_a_seed_that_was_used_again_is_caught(honest: Submission, board: Board) 
 def test_a_ticket_trained_past_its_rewind_step_is_caught(board: Board, tmp_path: Path) -> None:
     """Winning cells rewound to step 40 are submitted as if rewound to step 10."""
     (late,) = submissions(
-        run_tutorial(tmp_path / "late", changes=("rewind_step=40",)), author="me", description="Late."
+        run_tutorial(tmp_path / "late", changes=("rewind_step=40",)),
+        author="me",
+        plugins=[TUTORIAL],
+        description="Late.",
     )
     tickets, digests = {}, {}
     for ref in late.entry.tickets:  # level by level
@@ -344,7 +347,7 @@ def test_a_draw_has_a_winning_cell_and_comes_again_with_its_seed(honest: Submiss
 
 @pytest.mark.parametrize("method", ["imp", "one-shot"])
 def test_a_drawn_cell_brings_the_cell_that_its_mask_is_pruned_from(tmp_path: Path, method: str) -> None:
-    (one,) = submissions(run_tutorial(tmp_path / "run", method), author="me")
+    (one,) = submissions(run_tutorial(tmp_path / "run", method), author="me", plugins=[TUTORIAL])
     for seed in range(20):
         drawn = draw(one.entry, 2, seed)
         for _, level, replicate in [place for place in drawn[:2] if place[1]]:
@@ -355,7 +358,9 @@ def test_a_drawn_cell_brings_the_cell_that_its_mask_is_pruned_from(tmp_path: Pat
 def test_masks_of_another_method_are_caught_by_any_draw(board: Board, tmp_path: Path) -> None:
     """Random masks of a one-shot method are sold as those of magnitude at the start: every cell trains as claimed."""
     changes = ("schedule=one-shot", "score_at=start", "criterion=random", "rewind_step=0", "name=mine")
-    (one,) = submissions(run_tutorial(tmp_path / "run", changes=changes), author="me", description="Mine.")
+    (one,) = submissions(
+        run_tutorial(tmp_path / "run", changes=changes), author="me", plugins=[TUTORIAL], description="Mine."
+    )
     forged_method = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "magnitude"})
     tickets: dict[str, bytes] = {}
     digests: list[str] = []
@@ -378,7 +383,9 @@ def test_masks_of_another_method_are_caught_by_any_draw(board: Board, tmp_path: 
 
 def test_a_criterion_that_is_not_known_is_trained_under_its_masks_alone(board: Board, tmp_path: Path) -> None:
     changes = ("schedule=one-shot", "score_at=start", "criterion=random", "rewind_step=0", "name=mine")
-    (one,) = submissions(run_tutorial(tmp_path / "run", changes=changes), author="me", description="Mine.")
+    (one,) = submissions(
+        run_tutorial(tmp_path / "run", changes=changes), author="me", plugins=[TUTORIAL], description="Mine."
+    )
     settings = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "unheard-of"})
     tickets, digests = {}, []
     for ref in one.entry.tickets:

@@ -1,0 +1,133 @@
+"""What a run was asked for: `run.json`, one request a task and method, from which the run is planned without its code.
+
+A run's folder may be a stranger's. What a plan needs of third parties' code (whose weights an arm starts from, digests
+of criterion and arms) is therefore written down when the run is made, and nothing that the file names is ever loaded.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.frozen import Frozen, digest
+from suite.experiment.method import Method
+from suite.experiment.options import RunOptions
+from suite.experiment.plan import LADDER, ArmFacts, Plan, plan
+from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Task
+
+SCHEMA = 2
+"""Version of run.json; the first had no digest, and named plugins by paths that were loaded."""
+
+
+class NamedPlugin(Frozen):
+    """A plugin file that a run was given: its name, for people, and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Request(Frozen):
+    """A task and method as they were asked for, with all that planning them needs.
+
+    `code`, `criterion_code` and each arm's own are digests of third parties' code, empty for the suite's; `references`
+    are the test scores of simple models on the task's data, None until the run has taken them.
+    """
+
+    spec: TaskSpec
+    method: Method
+    options: RunOptions
+    code: str
+    criterion_code: str
+    arms: dict[str, ArmFacts]
+    command: str
+    plugins: tuple[NamedPlugin, ...] = ()
+    references: dict[str, dict[str, float]] | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task, as its file or plugin gave it."""
+        return Task(self.spec, self.method, self.options, self.code)
+
+    @property
+    def plan(self) -> Plan:
+        """The cells of the run."""
+        return plan(self.task, self.arms, self.criterion_code)
+
+    @property
+    def third_party(self) -> str:
+        """Digests of all third parties' code in the run, each once: its task's, its criterion's, its arms'."""
+        own = (self.code, self.criterion_code, *(self.arms[arm].code for arm in self.options.arms))
+        return " ".join(dict.fromkeys(found for found in own if found))
+
+    def same_as(self, other: "Request") -> bool:
+        """Whether both ask for one task by one method."""
+        return (self.spec.hash, self.method.hash) == (other.spec.hash, other.method.hash)
+
+
+def request_of(
+    task: Task, arms: Mapping[str, ArmFacts], criterion_code: str, command: str, plugins: Iterable[Path]
+) -> Request:
+    """The request of a task; `arms` are all that are registered, of which it keeps those it needs."""
+    needed = dict.fromkeys((LADDER, *task.options.arms))
+    return Request(
+        spec=task.spec,
+        method=task.method,
+        options=task.options,
+        code=task.code,
+        criterion_code=criterion_code,
+        arms={arm: arms[arm] for arm in needed},
+        command=command,
+        plugins=tuple(NamedPlugin(name=path.name, sha256=sha256(path.read_bytes()).hexdigest()) for path in plugins),
+    )
+
+
+def to_bytes(requests: Iterable[Request]) -> bytes:
+    """The content of `run.json`, with a digest over all of it."""
+    return written([request.model_dump(mode="json") for request in requests])
+
+
+def written(tables: Sequence[object]) -> bytes:
+    """The file's content for requests as JSON."""
+    content = {"schema": SCHEMA, "sha256": digest([SCHEMA, tables]), "requests": tables}
+    return json.dumps(content, indent=1, allow_nan=False).encode()
+
+
+def from_bytes(content: bytes, path: Path) -> list[Request]:
+    """The requests in a `run.json`; raises RunError for anything but what was written there, to the last bit."""
+    remedy = "move it away and run the same command again, finished cells are kept"
+    try:
+        table = json.loads(content)
+        schema, tables = table["schema"], table["requests"]
+        if schema != SCHEMA:
+            raise RunError(f"{path} has schema {schema!r}, this suite reads {SCHEMA}: {remedy}")
+        if content != written(tables):
+            raise ValueError("its content does not have the digest it states")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} is corrupted ({str(error) or type(error).__name__}): {remedy}") from error
+    try:
+        return [Request.model_validate(each) for each in tables]
+    except ValidationError as error:
+        reason = " ".join(str(error).splitlines()[:3])
+        raise RunError(f"{path} is of another version ({reason}): run again with another --out") from error
+
+
+def needed(request: Request, plugins: Sequence[Path]) -> list[Path]:
+    """The plugins on a command line that a request was made with and whose code takes part in it.
+
+    Raises UsageError when one is missing, or has been edited since.
+    """
+    given = {sha256(path.read_bytes()).hexdigest(): path for path in plugins if path.is_file()}
+    wanted = [each for each in request.plugins if each.sha256 in request.third_party.split()]
+    for each in wanted:
+        if each.sha256 not in given:
+            edited = any(path.name == each.name for path in plugins)
+            what = "has been edited since the run" if edited else "is needed"
+            raise UsageError(
+                f"plugin {each.name} (SHA-256 {each.sha256[:12]}…) {what}: name the run's own with --plugin"
+            )
+    return [given[each.sha256] for each in wanted]
