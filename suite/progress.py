@@ -31,6 +31,10 @@ class Lines:
     def progress(self, slot: int, steps: int) -> None:
         """Nothing: the line comes when the cell ends."""
 
+    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+        """One line that names the cell."""
+        self._say(_silence(cell, seconds))
+
     def finished(self, cell: Cell, slot: int, value: float | None) -> None:
         """One line with the score."""
         self._ended(cell, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
@@ -89,6 +93,10 @@ class Bars:
         """Move a slot's bar."""
         self._bars.update(self._slots[slot], completed=steps)
 
+    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+        """Name the cell above the bars."""
+        self._bars.console.print(_silence(cell, seconds), markup=False, highlight=False)
+
     def finished(self, cell: Cell, slot: int, value: float | None) -> None:
         """Move the plan's bar and leave the score above the bars."""
         self._ended(cell, slot, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
@@ -111,6 +119,13 @@ class Bars:
 
     def _plan_text(self) -> str:
         return f"plan, {count(self._left, 'cell')} left"
+
+
+def _silence(cell: Cell, seconds: float) -> str:
+    return (
+        f"{cell.name}: no sign of life for {_clock(seconds)}: its process was stopped or waits for something; "
+        "the other cells go on"
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -4,27 +4,29 @@ import os
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from suite.experiment.arithmetic import gpus
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
-from suite.experiment.explain import nearest
+from suite.experiment.executors.executor import Job
 from suite.experiment.loading import references
 from suite.experiment.method import Method
 from suite.experiment.methods import method_changes
 from suite.experiment.options import RunOptions
-from suite.experiment.plan import Cell, Plan
+from suite.experiment.plan import Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task, nearest_key
 from suite.printing import count
 from suite.results.report import write_report
@@ -103,22 +105,22 @@ def run_tasks(
     a setting that a task's learner refuses.
     """
     plans = plans_of(tasks, plugins)
-    for task in tasks:
-        _check_device(task.options.device)
+    runtime = _runtime(tasks)
     origins = [Store.open(source) for source in sources]
-    for plan in plans:
-        _check_learner(plan.cells[0], plan.task.options.runtime)
-    store = Store.create(out)
-    with store.lock():
-        mine = [asked(task, command, plugins) for task in tasks]
-        others = [old for old in store.requests() if not any(old.same_as(new) for new in mine)]
-        for source in origins:
-            print(f"{count(_adopt(plans, source, store), 'cell')} taken from {source.root}", file=sys.stderr)
-        store.put_requests([*others, *mine])
-        outcome = _execute(plans, tasks[0].options, store, tuple(path.resolve() for path in plugins))
-        store.put_requests([*others, *map(_with_references, mine)])
-        view = view_of(out)
-        return outcome, Report(write(view, out), view)
+    loaded = tuple(path.resolve() for path in plugins)
+    with closing(_executor(tasks[0].options)) as executor:
+        _check_learners(plans, executor, loaded, runtime)
+        store = Store.create(out)
+        with store.lock():
+            mine = [asked(task, command, plugins) for task in tasks]
+            others = [old for old in store.requests() if not any(old.same_as(new) for new in mine)]
+            for source in origins:
+                print(f"{count(_adopt(plans, source, store), 'cell')} taken from {source.root}", file=sys.stderr)
+            store.put_requests([*others, *mine])
+            outcome = _execute(plans, executor, store, loaded, runtime)
+            store.put_requests([*others, *map(_with_references, mine)])
+            view = view_of(out)
+            return outcome, Report(write(view, out), view)
 
 
 def write(view: RunView, folder: Path) -> Path:
@@ -134,16 +136,43 @@ def write(view: RunView, folder: Path) -> Path:
         raise UsageError(f"cannot write the report to {folder / 'report'}: {error.strerror}") from error
 
 
-def _execute(plans: Sequence[Plan], options: RunOptions, store: Store, plugins: tuple[Path, ...]) -> Outcome:
+def _executor(options: RunOptions) -> Executor:
+    if options.executor == "inline":
+        return InlineExecutor()
+    runtime = options.runtime
+    return LocalExecutor(options.jobs or runtime.slots(cores(), gpus(runtime)))
+
+
+def _check_learners(plans: Sequence[Plan], executor: Executor, plugins: tuple[Path, ...], runtime: Runtime) -> None:
+    """Build every task's learner once, in the processes that will train it; raises UsageError for what one refuses.
+
+    What fails otherwise, such as a library that is missing or a process that dies, is left to the task's own cells,
+    which meet it and say so: the other tasks go on.
+    """
+    waiting, running = list(plans), dict[Future[None], int]()
+    free = list(range(executor.slots))
+    while waiting or running:
+        while waiting and free:
+            slot = free.pop(0)
+            job = Job((waiting.pop(0).cells[0],), None, plugins, runtime)
+            running[executor.submit(job, slot)] = slot
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            free.append(running.pop(future))
+            error = future.exception()
+            if isinstance(error, UsageError):
+                raise error
+
+
+def _execute(
+    plans: Sequence[Plan], executor: Executor, store: Store, plugins: tuple[Path, ...], runtime: Runtime
+) -> Outcome:
     from suite.progress import Bars, Lines
 
-    executor: Executor
-    executor = InlineExecutor() if options.executor == "inline" else LocalExecutor(options.jobs or cores())
     if not sys.stderr.isatty():
-        return execute(plans, store, executor, Lines(), plugins, options.runtime)
+        return execute(plans, store, executor, Lines(), plugins, runtime)
     bars = Bars()
     try:
-        return execute(plans, store, executor, bars, plugins, options.runtime)
+        return execute(plans, store, executor, bars, plugins, runtime)
     finally:
         bars.close()
 
@@ -213,7 +242,23 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _check_device(device: str) -> None:
+def _runtime(tasks: Sequence[Task]) -> Runtime:
+    """Where all tasks of a run compute; raises UsageError when they differ, or this machine has no such device."""
+    first = tasks[0].options.runtime
+    for task in tasks:
+        own = task.options.runtime
+        for name, value in own:
+            if value != getattr(first, name):
+                raise UsageError(
+                    f"{tasks[0].spec.id} has {name} = {getattr(first, name)}, {task.spec.id} {value}: "
+                    f"a run has one, name it with --{name}"
+                )
+    check_device(first.device)
+    return first
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that is none, or that this machine has not."""
     import torch
 
     if device.split(":", maxsplit=1)[0] not in ("cpu", "cuda", "mps"):
@@ -224,40 +269,3 @@ def _check_device(device: str) -> None:
         raise UsageError(
             f"--device {device} is not usable here ({str(error).splitlines()[0][:200]}): use cpu"
         ) from error
-
-
-def _check_learner(cell: Cell, runtime: Runtime) -> None:
-    """Build a task's learner once, so that what it refuses ends the run before anything is trained.
-
-    What fails otherwise, such as a library that is missing, is left to the cells: the other tasks go on.
-    """
-    from suite.experiment.trainee import build, trainee
-
-    try:
-        _check_prunable(cell.spec, {name: tuple(p.shape) for name, p in build(cell, runtime).model.named_parameters()})
-        if cell.cohort:
-            trainee([cell], runtime)
-    except UsageError as error:
-        raise UsageError(f"{cell.spec.id} {cell.spec.scale}: {error}") from error
-    except Exception:  # whatever it is, the task's first cell meets it and says so
-        return
-
-
-def _check_prunable(spec: TaskSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise UsageError unless `prunable` and `output_layer` name parameters, and `prune_…` agree with them."""
-    for field, names in (("prunable", spec.prunable), ("output_layer", spec.output_layer)):
-        for name in names:
-            if name not in shapes:
-                near = nearest(name, shapes)
-                raise UsageError(f"{field} names {name!r}, no parameter of the model{near}: one of {', '.join(shapes)}")
-    biases = [name for name in spec.prunable if name.endswith(".bias") or len(shapes[name]) == 1]
-    _check_truth("prune_biases", spec.prune_biases, biases, "biases (tensors of one dimension)")
-    if spec.output_layer:
-        outputs = [name for name in spec.prunable if name in spec.output_layer]
-        _check_truth("prune_output_layer", spec.prune_output_layer, outputs, "tensors of the output layer")
-
-
-def _check_truth(field: str, stated: bool, found: Sequence[str], what: str) -> None:
-    if stated != bool(found):
-        has = ", ".join(found) or "none"
-        raise UsageError(f"{field} = {str(stated).lower()}, but prunable has of the {what}: {has}; change one of them")

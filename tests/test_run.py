@@ -153,6 +153,28 @@ def test_a_task_that_cannot_be_built_otherwise_leaves_the_others_their_run(tmp_p
     assert "tutorial/other dense" in next(iter(outcome.failed.values()))
 
 
+def test_a_constructor_that_crashes_fails_its_own_cells_and_the_other_tasks_go_on(tmp_path: Path) -> None:
+    crash = "import ctypes; ctypes.string_at(0)"
+    plugin = tmp_path / "other.py"
+    text = TUTORIAL.read_text().replace("tutorial/breast-cancer", "tutorial/other")
+    plugin.write_text(text.replace("        inputs, labels = ", f"        {crash}\n        inputs, labels = "))
+    options = {"executor": "local", "jobs": 1, "levels": 1, "replicates": 1, "arms": ("winning",)}
+    names = ["tutorial/other", "tutorial/breast-cancer"]
+    both = choose(names, None, None, options, ["training.total_steps=15"], [plugin, TUTORIAL])
+    outcome, report = run_tasks(both, tmp_path / "run", [plugin, TUTORIAL], [], "lottery run")
+    assert outcome.finished == 2
+    (failure,) = outcome.failed.values()
+    assert failure.startswith("tutorial/other dense replicate 0: its process ended with SIGSEGV")
+    assert report.path.is_file()
+
+
+def test_tasks_that_want_to_compute_in_different_places_are_refused(tmp_path: Path) -> None:
+    (one,) = tasks()
+    other = replace(one, options=one.options.model_copy(update={"threads": 2}))
+    with pytest.raises(UsageError, match=r"has threads = 1, tutorial/breast-cancer 2: a run has one, name it with --t"):
+        run_tasks([one, other], tmp_path / "run", [TUTORIAL], [], "lottery run")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from suite.experiment import meter
-from suite.experiment.arithmetic import one_thread_without_denormals
+from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import RunError
 from suite.experiment.flops import StepFlops, count
 from suite.experiment.learner import Snapshot, Span
@@ -45,7 +45,7 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime 
     built, a needed mask is missing, or a cell trained again (because a mask of it is wanted that was not made) does not
     come out as it did; and TicketError, what was trained being kept, when a mask that is not optional cannot be made.
     """
-    with one_thread_without_denormals():
+    with reproducible(runtime):
         _run_cells(cells, store, tell, runtime)
 
 

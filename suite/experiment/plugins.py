@@ -2,50 +2,94 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from suite.experiment.errors import UsageError
 from suite.experiment.taskfile import TaskFile, read_task
+from suite.experiment.trial import crash_of
+from suite.reading import Unreadable, read_bytes
 
 
-def load_plugin(path: Path) -> list[TaskFile]:
+def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     """Run a plugin file; its tasks are `TASK` (TOML text) or `TASKS` (several); criteria and arms register themselves.
 
-    Raises UsageError when the file does not exist or fails on import.
+    It is `tried` in a copy of this process unless that was done before. Raises UsageError when the file does not exist
+    or fails on import, however it does.
     """
-    if not path.is_file():
-        raise UsageError(f"no plugin file {path}")
-    digest = sha256(path.read_bytes()).hexdigest()
-    name = f"lottery_plugin_{digest[:16]}"
+    try:
+        source = read_bytes(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"no plugin file {path}") from error
+    except Unreadable as error:
+        raise UsageError(f"plugin {path} {error}") from error
+    edition = sha256(source).hexdigest()
+    name = f"lottery_plugin_{edition[:16]}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise UsageError(f"plugin {path} is no Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # whatever the stranger's code raises is said in one line
-            del sys.modules[name]
-            raise UsageError(f"plugin {path} fails on import: {type(error).__name__}: {error}") from error
+        what = f"plugin {path}"
+        if not tried:
+            _refuse_crash(what, partial(_import, name, path, what), source)
+        _import(name, path, what)
     module = sys.modules[name]
-    texts = [*getattr(module, "TASKS", ()), *([module.TASK] if hasattr(module, "TASK") else [])]
+    several = getattr(module, "TASKS", ())
+    texts = [*(several if isinstance(several, list | tuple) else [several])]
+    texts += [module.TASK] if hasattr(module, "TASK") else []
     if not all(isinstance(text, str) for text in texts):
         raise UsageError(f"plugin {path}: TASK is TOML text, TASKS a list of such texts")
-    return [read_task(text.replace('"plugin:', f'"{name}:'), str(path), digest) for text in texts]
+    return [read_task(text.replace('"plugin:', f'"{name}:'), str(path), edition) for text in texts]
 
 
-def load_extensions(plugins: Iterable[Path]) -> None:
+def _import(name: str, path: Path, what: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{what} is no Python file: its name ends with .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with _in_one_line(what):
+            spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+
+
+def load_extensions(plugins: Iterable[Path], tried: bool = False) -> None:
     """Make third parties' criteria and arms known in this process: entry points first, then plugin files."""
     for group in ("lottery.scores", "lottery.arms"):
         for point in entry_points(group=group):
-            point.load()
+            load_entry_point(point, tried)
     for plugin in plugins:
-        load_plugin(plugin)
+        load_plugin(plugin, tried)
+
+
+def load_entry_point(point: EntryPoint, tried: bool = False) -> object:
+    """What an entry point names; raises UsageError when it fails on import, however it does."""
+    what = f"entry point {point.name} of {point.dist.name if point.dist else 'an unknown distribution'}"
+    if not tried and point.module not in sys.modules:
+        _refuse_crash(what, point.load, b"suite.")  # such a module imports the suite, and torch with it
+    with _in_one_line(what):
+        return point.load()
+
+
+def _refuse_crash(what: str, load: Callable[[], object], source: bytes) -> None:
+    crash = crash_of(load, source)
+    if crash is not None:
+        raise UsageError(f"{what} crashes on import: {crash}")
+
+
+@contextmanager
+def _in_one_line(what: str) -> Iterator[None]:
+    """Whatever a stranger's code raises on import is said in one line."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UsageError(f"{what} fails on import: {type(error).__name__}: {error}") from error
 
 
 def code_of(function: object) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.frozen import Frozen
-from suite.experiment.plugins import load_plugin
+from suite.experiment.plugins import load_entry_point, load_plugin
 from suite.experiment.taskfile import TaskFile, read_task
 
 TASK_PACKAGES = ("domains.vision", "domains.rl", "domains.nlp")
@@ -35,7 +35,7 @@ class Registry:
             for path in _toml_files(package, "tasks"):
                 self._add(read_task(path.read_text("utf-8"), path.name))
         for point in entry_points(group="lottery.tasks"):
-            text, origin = _text_of(point.load())
+            text, origin = _text_of(load_entry_point(point))
             distribution = point.dist
             self._add(read_task(text, origin, f"{distribution.name} {distribution.version}" if distribution else ""))
         for plugin in plugins:

@@ -77,7 +77,7 @@ def request_of(
     return Request(
         spec=task.spec,
         method=task.method,
-        options=task.options,
+        options=task.options.model_copy(update={"data": None}),  # a path of this machine: a run may go on elsewhere
         code=task.code,
         criterion_code=criterion_code,
         arms={arm: arms[arm] for arm in needed},

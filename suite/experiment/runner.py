@@ -18,6 +18,9 @@ from suite.experiment.taskfile import Task
 
 POLL_SECONDS = 0.25
 
+SILENT_SECONDS = 180.0
+"""After so long without a sign of life a cell's process is named: it was stopped, or waits for something."""
+
 Unit = tuple[Cell, ...]
 """What is run as one: a cell, or the cells of a cohort."""
 
@@ -33,6 +36,9 @@ class Reporter(Protocol):
 
     def progress(self, slot: int, steps: int) -> None:
         """Steps taken by the cell in a slot."""
+
+    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+        """The process of a cell has given no sign of life for so long; it is left alone, and the others go on."""
 
     def finished(self, cell: Cell, slot: int, value: float | None) -> None:
         """A cell is done; `value` is its test score, None when it diverged."""
@@ -120,6 +126,7 @@ def execute(
     reporter.begin(left, outcome.skipped, executor.slots)
     running: dict[Future[None], tuple[Unit, int]] = {}
     free = list(range(executor.slots))
+    silent: set[str] = set()
     try:
         while waiting or running:
             _block(waiting, done, store, outcome)
@@ -135,8 +142,9 @@ def execute(
                 reporter.started(unit[0], slot)
                 running[executor.submit(Job(unit, store.root, plugins, runtime), slot)] = (unit, slot)
             ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for _, slot in running.values():
+            for unit, slot in running.values():
                 reporter.progress(slot, executor.steps(slot))
+                _name_if_silent(unit[0], slot, executor.silence(slot), silent, reporter)
             for future in ended:
                 unit, slot = running.pop(future)
                 free.append(slot)
@@ -145,6 +153,15 @@ def execute(
     finally:
         executor.close()
     return outcome
+
+
+def _name_if_silent(cell: Cell, slot: int, seconds: float, named: set[str], reporter: Reporter) -> None:
+    """Name a cell once for each silence."""
+    if seconds < SILENT_SECONDS:
+        named.discard(cell.key)
+    elif cell.key not in named:
+        named.add(cell.key)
+        reporter.silent(cell, slot, seconds)
 
 
 def _is_done(cell: Cell, store: Store) -> bool:

@@ -1,4 +1,8 @@
-"""Where a run computes: part of no identity but the kind of device, since it may change no number otherwise."""
+"""Where a run computes: part of no identity but the kind of device, since it may change no number otherwise.
+
+Threads are the exception that a verification knows of: sums are split among them, so that the same bits are promised
+for equal numbers of threads only.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +27,14 @@ class Runtime(Frozen):
     def kind(self) -> str:
         """`cpu`, `cuda` or `mps`: what a cell's key holds of the runtime."""
         return self.device.split(":", maxsplit=1)[0]
+
+    def devices(self, gpus: int) -> tuple[str, ...]:
+        """The devices that cells are dealt out to, on a machine of so many GPUs: `cuda` stands for all of them."""
+        return tuple(f"cuda:{i}" for i in range(gpus)) if self.device == "cuda" and gpus > 1 else (self.device,)
+
+    def slots(self, cores: int, gpus: int) -> int:
+        """Cells at a time by default: one a GPU, or as many as there are cores for their threads."""
+        return max(1, cores // self.threads) if self.kind == "cpu" else len(self.devices(gpus))
 
 
 HERE = Runtime()

@@ -79,7 +79,9 @@ def read_task(text: str, origin: str, code: str = "") -> TaskFile:
     """Parse a task file and check it at every scale; raises UsageError naming the file, the field and the remedy."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise UsageError(f"{origin} is no TOML: it is nested too deeply") from error
+    except ValueError as error:  # besides TOML's own error, that of a number of too many digits
         raise UsageError(f"{origin} is no TOML: {error}") from error
     scales = table.pop("scales", {})
     if not isinstance(scales, dict) or not scales:

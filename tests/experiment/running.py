@@ -16,6 +16,7 @@ class Quiet:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self.silences: list[str] = []
         self.announced = 0
 
     def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
@@ -26,6 +27,9 @@ class Quiet:
 
     def progress(self, slot: int, steps: int) -> None:
         """Nothing to draw."""
+
+    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+        self.silences.append(cell.name)
 
     def finished(self, cell: Cell, slot: int, value: float | None) -> None:
         """Nothing to draw."""

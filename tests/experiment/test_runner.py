@@ -2,9 +2,7 @@
 
 import itertools
 import sys
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,9 @@ import torch
 
 from suite.experiment import cell as cell_module
 from suite.experiment import meter
-from suite.experiment.arithmetic import one_thread_without_denormals
+from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import Diverged, RunError
-from suite.experiment.executors import InlineExecutor, LocalExecutor
-from suite.experiment.executors.executor import Job
+from suite.experiment.executors import InlineExecutor
 from suite.experiment.learner import Span
 from suite.experiment.plan import Cell, Plan
 from suite.experiment.runner import Outcome, execute, make_plan
@@ -78,7 +75,7 @@ def test_ladders_go_first_since_everything_else_hangs_on_them(tmp_path: Path) ->
 
 def test_numbers_too_small_for_a_normal_float_are_flushed_to_zero_while_cells_train() -> None:
     tiny = torch.tensor(1e-310, dtype=torch.float64)
-    with one_thread_without_denormals():
+    with reproducible():
         assert (tiny / 2).item() == 0.0
     assert (tiny / 2).item() > 0.0
 
@@ -463,58 +460,6 @@ def test_a_cell_that_fails_takes_only_its_descendants_with_it(tmp_path: Path, mo
     assert list(outcome.failed.values()) == ["toy/points dense replicate 1: no evaluation today"]
     assert outcome.finished == len(plan.cells) // 2
     assert len(outcome.blocked) == len(plan.cells) // 2 - 1
-
-
-class KillingExecutor(LocalExecutor):
-    """Gives one cell a plugin that kills the process it is loaded in."""
-
-    def __init__(self, place: tuple[str, int, int]) -> None:
-        super().__init__(jobs=1)
-        self._place = place
-
-    def submit(self, job: Job, slot: int) -> Future[None]:
-        cell = job.cells[0]
-        if (cell.arm, cell.level, cell.replicate) == self._place:
-            job = Job(job.cells, job.store, (Path(__file__).parent / "suicide.py",))
-        return super().submit(job, slot)
-
-
-def test_a_worker_that_dies_is_reported_with_its_cell_and_the_rest_goes_on(tmp_path: Path) -> None:
-    plan = make_plan(task(levels=1))
-    store = Store.create(tmp_path)
-    reporter = Quiet()
-    outcome = execute([plan], store, KillingExecutor(("random", 1, 0)), reporter)
-    assert list(outcome.failed.values()) == [
-        "toy/points imp random level 1 replicate 0: its process ended with SIGKILL (out of memory?)"
-    ]
-    assert outcome.finished == len(plan.cells) - 1
-
-
-class IdleKiller(LocalExecutor):
-    """Kills its only worker, while that is idle, before the third and the fifth job."""
-
-    def __init__(self) -> None:
-        super().__init__(jobs=1)
-        self._submitted = 0
-
-    def submit(self, job: Job, slot: int) -> Future[None]:
-        self._submitted += 1
-        if self._submitted in (3, 5):
-            for child in active_children():
-                child.kill()
-                child.join()
-        return super().submit(job, slot)
-
-
-def test_a_worker_that_dies_idle_costs_no_more_than_the_next_cell(tmp_path: Path) -> None:
-    plan = make_plan(task(levels=1))
-    outcome = execute([plan], Store.create(tmp_path), IdleKiller(), Quiet())
-    assert len(outcome.failed) + len(outcome.blocked) + outcome.finished == len(plan.cells)
-    assert all("its process ended" in message for message in outcome.failed.values())
-    assert len(outcome.failed) <= 2
-    assert outcome.finished >= 3
-    again = execute([plan], Store.create(tmp_path), LocalExecutor(jobs=1), Quiet())
-    assert (again.finished, again.skipped) == (len(plan.cells) - outcome.finished, outcome.finished)
 
 
 def test_a_corrupted_mask_stops_the_run_before_anything_is_trained(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The contract of an executor: futures of cells, and how far the running ones are."""
+"""The contract of an executor: futures of jobs, and how far the running ones are."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from suite.experiment.errors import RunError
 from suite.experiment.plan import Cell
 from suite.experiment.runtime import HERE, Runtime
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell, or a cohort, to be run on a store, with the plugins that its process has to load first."""
+    """A cell, or a cohort, to be run on a store, with the plugins that its process has to load first.
+
+    Without a store it is checked only: its learner is built, and what that refuses is raised.
+    """
 
     cells: tuple[Cell, ...]
-    store: Path
+    store: Path | None
     plugins: tuple[Path, ...] = ()
     runtime: Runtime = HERE
 
@@ -31,6 +35,9 @@ class Executor(Protocol):
     def steps(self, slot: int) -> int:
         """Steps taken by the job that runs in a slot."""
 
+    def silence(self, slot: int) -> float:
+        """Seconds since the job in a slot last gave a sign of life."""
+
     def close(self) -> None:
         """Stop at once: running jobs are given up, finished cells stay."""
 
@@ -40,10 +47,17 @@ class WorkerDied(Exception):
 
 
 def work(job: Job, tell: Callable[[int, int], None]) -> None:
-    """What every executor does with a job, in whatever process it is."""
+    """What every executor does with a job, in whatever process it is; RunError where its code wants to end that."""
     from suite.experiment.cell import run_cells
+    from suite.experiment.check import check_learner
     from suite.experiment.plugins import load_extensions
     from suite.experiment.store import Store
 
-    load_extensions(job.plugins)
-    run_cells(job.cells, Store(job.store), tell, job.runtime)
+    try:
+        load_extensions(job.plugins, tried=True)
+        if job.store is None:
+            check_learner(job.cells[0], job.runtime)
+        else:
+            run_cells(job.cells, Store(job.store), tell, job.runtime)
+    except SystemExit as error:
+        raise RunError(f"its code called sys.exit({error.code!r})") from error
