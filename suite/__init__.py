@@ -3,4 +3,7 @@
 __version__ = "0.1.0"
 
 RESULT_VERSION = 1
-"""Raised whenever a change of code can change a number: cells stored under another version are never reused."""
+"""The core's version, raised whenever a change in it can change a number: cells of another one are never used again.
+
+Each learner has a version of its own, in its domain's manifest.
+"""

@@ -3,12 +3,11 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from suite.experiment import meter
 from suite.experiment.arithmetic import reproducible
@@ -22,13 +21,13 @@ from suite.experiment.prune import make_masks
 from suite.experiment.result import CellResult, Layer, Spent
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
+from suite.experiment.starting import check_same, kept_name, mask_of, started
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
-from suite.experiment.trainee import Weights, build, trainee
-from suite.tickets.arms import ARMS
+from suite.experiment.trainee import Weights, build
 from suite.tickets.enforce import enforce
-from suite.tickets.mask import Mask, TicketError
+from suite.tickets.mask import TicketError
 
 Tell = Callable[[int, int], None]
 """Told now and then how far a cell is: (steps taken, steps in all)."""
@@ -66,10 +65,8 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime
             continue
         result = known[i] or (trained[i].result if trained else None)
         assert result is not None
-        if trained and trained[i].result.weights_digest != result.weights_digest:
-            raise RunError(
-                f"{cell.name} trained again came out differently: the store is of another machine or version"
-            )
+        if trained:
+            check_same(cell, trained[i].result.weights_digest, store)
         end = ends[i]
         if end is not None and not result.diverged:
             impossible += _prune(cell, end, store, runtime)
@@ -96,18 +93,8 @@ class _Training:
     def __init__(self, cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime) -> None:
         self._cells, self._first, self._store, self._tell = cells, cells[0], store, tell
         self._runtime = runtime
-        starts = [
-            rewind(cell, store, runtime) if cell.weights == "rewound" and not store.ticketless(cell) else None
-            for cell in cells
-        ]
-        self._trainee = trainee(cells, runtime)
-        self._trainee.load(starts)
-        self._single = build(self._first, runtime).model if self._first.cohort else self._trainee.model
-        self._masks = [
-            Mask.dense(self._single, cell.spec.prunable) if cell.cohort and store.ticketless(cell)
-            else _mask(cell, store, self._single)
-            for cell in cells
-        ]  # fmt: skip
+        begun = started(cells, store, runtime)
+        self._trainee, self._masks, self._single = begun.trainee, begun.masks, begun.model
 
     def run(self) -> list[_Trained]:
         """Train to the end and measure; a diverged run has no scores."""
@@ -132,8 +119,8 @@ class _Training:
         step_flops = _step_flops(self._first.spec.model_dump_json(), self._runtime.data)
         trained = []
         for i, cell in enumerate(self._cells):
-            if cell.arm == DENSE and not lost[i]:
-                self._store.put_snapshot(_end(cell), Snapshot(weights[i], {}))
+            if cell.span.last in cell.kept_steps and not lost[i]:
+                self._store.put_snapshot(kept_name(cell, cell.span.last), Snapshot(weights[i], {}))
             mask = self._masks[i]
             result = CellResult(
                 key=cell.key,
@@ -172,6 +159,7 @@ class _Training:
                     torch.get_num_threads(),
                     "cohort" if cell.cohort else "single",
                 ),
+                result_versions=cell.versions,
             )
             trained.append(_Trained(result, weights[i]))
         return trained
@@ -187,7 +175,7 @@ class _Training:
                 running.restore(half_trained)
                 self._meter.add(half_trained.meta["seconds"])
             for stop in _stops(first):
-                self._keep_rewind_points()
+                self._keep_weights()
                 if stop <= running.step:
                     continue
                 running.advance(stop)
@@ -198,11 +186,11 @@ class _Training:
                     store.put_snapshot(_partial(self._cells), taken)
                     saved = time.monotonic()
 
-    def _keep_rewind_points(self) -> None:
+    def _keep_weights(self) -> None:
         step = self._trainee.step
-        if step in self._first.rewind_steps:
+        if step in self._first.kept_steps and step < self._first.span.last:
             for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
-                self._store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
+                self._store.put_snapshot(kept_name(cell, step), Snapshot(weights, {}))
 
 
 def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None:
@@ -210,25 +198,6 @@ def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None
         if spec.metric.name not in found:
             has = ", ".join(found) or "none"
             raise RunError(f"{spec.id} is measured by {spec.metric.name!r}, but its learner gives only: {has}")
-
-
-def rewind(cell: Cell, store: Store, runtime: Runtime) -> Weights:
-    """All parameters and buffers of the dense run at the rewind step: cached, or replayed from the start.
-
-    A cohort is replayed whole, since its arithmetic is part of its numbers.
-    """
-    step = cell.method.rewind_step
-    known = store.snapshot(_rewind_point(cell, step))
-    if known is not None:
-        return known.tensors
-    span = Span(0, cell.spec.training.total_steps)
-    dense = replace(cell, arm=DENSE, weights="fresh", span=span)
-    members = [replace(dense, replicate=replicate) for replicate in cell.dense_replicates or (cell.replicate,)]
-    replayed = trainee(members, runtime)
-    replayed.advance(step)
-    weights = replayed.weights()[members.index(dense)]
-    store.put_snapshot(_rewind_point(cell, step), Snapshot(weights, {}))
-    return weights
 
 
 @lru_cache(maxsize=8)
@@ -249,7 +218,7 @@ def _prune(cell: Cell, end: Weights | None, store: Store, runtime: Runtime) -> l
     learner = build(cell, runtime)
     if end is not None:
         learner.model.load_state_dict(end)
-    return make_masks(cell, learner, _mask(cell, store, learner.model), unpruned, store)
+    return make_masks(cell, learner, mask_of(cell, store, learner.model), unpruned, store)
 
 
 def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:
@@ -261,33 +230,18 @@ def _needs_end(cell: Cell, known: CellResult | None, end: Weights | None, store:
     return known is not None and not known.diverged and end is None and bool(_unpruned(cell, "end", store))
 
 
-def _mask(cell: Cell, store: Store, model: nn.Module) -> Mask:
-    """The cell's own mask: the ticket's, changed as the arm says; the dense one at level 0."""
-    if cell.mask_key is None:
-        return Mask.dense(model, cell.spec.prunable)
-    return ARMS[cell.arm].mask(store.mask(cell.mask_key).mask, cell.streams.seed("permutation", cell.level))
-
-
 def _stops(cell: Cell) -> list[int]:
-    """Where training pauses: for progress, snapshots, and the rewind steps of a dense run."""
+    """Where training pauses: for progress, snapshots, and the weights that are kept."""
     first, last = cell.span.first, cell.span.last
     stops = {first + round((last - first) * n / PAUSES) for n in range(1, PAUSES + 1)}
-    return sorted((stops | set(cell.rewind_steps)) - {first})
+    return sorted((stops | set(cell.kept_steps)) - {first})
 
 
 def _cached_end(cell: Cell, store: Store) -> Weights | None:
-    """Trained weights of a finished dense run, kept because every method prunes it."""
-    end = store.snapshot(_end(cell)) if cell.arm == DENSE else None
+    """Trained weights of a finished run, where they are kept: a dense run's, since every method prunes it."""
+    end = store.snapshot(kept_name(cell, cell.span.last)) if cell.span.last in cell.kept_steps else None
     return None if end is None else end.tensors
-
-
-def _end(cell: Cell) -> str:
-    return f"{cell.key}-end"
 
 
 def _partial(cells: Sequence[Cell]) -> str:
     return f"{cells[0].cohort or cells[0].key}-partial"
-
-
-def _rewind_point(cell: Cell, step: int) -> str:
-    return f"{cell.dense_key}-{step}"

@@ -23,12 +23,17 @@ class Span:
     """The steps of one training run: `first` inclusive to `last` exclusive.
 
     Step s uses the data and dropout of step s, and the learning rate of step s - `shift` of the schedule (0 when the
-    schedule goes on from the rewind step, `first` when it starts again).
+    schedule goes on from the rewind step, `first` when it starts again); `held`: that of the last step throughout.
     """
 
     first: int
     last: int
     shift: int = 0
+    held: bool = False
+
+    def schedule_step(self, step: int) -> int:
+        """The step of the schedule whose learning rate a step of the run uses."""
+        return self.last - 1 if self.held else step - self.shift
 
 
 @dataclass(frozen=True)

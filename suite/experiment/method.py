@@ -1,10 +1,13 @@
 """How tickets are found and trained: hashed apart from the task, so that methods compete on one task."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from suite.experiment.frozen import Frozen, digest
+
+LEFT_OUT_AT_DEFAULT: Final = {"retraining": "rewind"}
+"""Fields younger than the first results: at their default they are not written, so that hashes made before hold."""
 
 
 class Method(Frozen):
@@ -15,6 +18,10 @@ class Method(Frozen):
     end. `floor` is the least density of a layer. `schedule_after_rewind` says whether a rewound ticket goes on in the
     learning-rate schedule where it stood at the rewind step, or starts it again. `reinit_steps` gives arms with new
     weights the full number of steps, or as many as the winning ticket gets.
+
+    `retraining` says how a ticket is trained (Renda, Frankle and Carbin 2020, section 2): `rewind`, weights and
+    schedule of the rewind step k; `lr-rewind`, the final weights of the run that was pruned, with the schedule from k;
+    `fine-tune`, the final weights, total steps - k steps at the schedule's last rate.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=80)] = "imp"
@@ -27,6 +34,7 @@ class Method(Frozen):
     rewind_step: Annotated[int, Field(ge=0)] = 0
     schedule_after_rewind: Literal["continue", "restart"] = "continue"
     reinit_steps: Literal["full", "matched"] = "full"
+    retraining: Literal["rewind", "lr-rewind", "fine-tune"] = "rewind"
     rounds: Annotated[int, Field(ge=1)] = 1
     probes: Annotated[int, Field(ge=1)] = 1
 
@@ -38,10 +46,15 @@ class Method(Frozen):
     @property
     def pruning(self) -> dict[str, Any]:
         """What decides a mask, once its parent is trained; the rest decides what is trained from it."""
-        apart = {"name", "rewind_step", "schedule_after_rewind", "reinit_steps"}
+        apart = {"name", "rewind_step", "schedule_after_rewind", "reinit_steps", "retraining"}
         return self.model_dump(mode="json", exclude=apart)
 
     @property
     def pruning_hash(self) -> str:
         """SHA-256 of the canonical JSON of `pruning`: the method that a ticket's header names."""
         return digest(self.pruning)
+
+    @model_serializer(mode="wrap")
+    def _without_new_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if LEFT_OUT_AT_DEFAULT.get(name) != value}

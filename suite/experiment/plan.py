@@ -1,4 +1,4 @@
-"""From tasks and options to a DAG of cells with a cost estimate; pure, no torch.
+"""What a plan is: cells, the masks pruned from them, what they cost; and what planning must know of code. No torch.
 
 The keys name results by how they are made (task, starting point, streams, code, execution), so a plan knows what a
 store may have without opening it, and two plans that need the same training share it.
@@ -6,13 +6,12 @@ store may have without opening it, and two plans that need the same training sha
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
-from suite import RESULT_VERSION
-from suite.experiment.errors import UsageError
-from suite.experiment.frozen import digest
+from suite.experiment.domain import ResultVersions
 from suite.experiment.learner import Span
 from suite.experiment.method import Method
+from suite.experiment.start import Start
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task
@@ -23,10 +22,35 @@ LADDER = "winning"
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """What a plan needs to know of an arm: whose weights it starts from, and the digest of third-party code."""
+    """What a plan needs to know of an arm: whose weights it trains, and the digest of third-party code.
+
+    `inherits`: new weights take something over from the ticket's, such as their signs.
+    """
 
     weights: Literal["rewound", "fresh"]
     code: str = ""
+    inherits: bool = False
+
+
+@dataclass(frozen=True)
+class CriterionFacts:
+    """What a plan needs to know of a criterion: the digest of third-party code, and what it is handed.
+
+    `rewound`: the weights at the rewind step; `steps`: those of the dense run at these steps.
+    """
+
+    code: str = ""
+    rewound: bool = False
+    steps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan needs to know of code: the arms, the method's criterion, and the versions of what trains."""
+
+    arms: Mapping[str, ArmFacts]
+    criterion: CriterionFacts = field(default_factory=CriterionFacts)
+    versions: ResultVersions = field(default_factory=ResultVersions)
 
 
 @dataclass(frozen=True)
@@ -44,12 +68,11 @@ class Prune:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run.
+    """One training run: from its `start`, which its arm changes, over its span.
 
-    `mask_key` names the ticket's mask, `dense_key` the run that its weights are rewound to. Cells of one `cohort` are
-    trained together; `dense_replicates` are the members of the dense run's cohort, in the order of its slots.
-    `rewind_steps` are those of a dense run whose weights tickets start from. Plans may share a cell: `method` is then
-    that of one of them, while masks and rewind steps are those of all.
+    `weights` says whether the arm trains the start's weights or new ones. Cells of one `cohort` are trained together.
+    `kept_steps` are those whose weights other cells start from or are pruned by. Plans may share a cell: `method` is
+    then that of one of them, while masks and kept steps are those of all.
     """
 
     key: str
@@ -59,21 +82,25 @@ class Cell:
     level: int
     replicate: int
     span: Span
-    mask_key: str | None
-    dense_key: str
+    start: Start
     weights: Literal["rewound", "fresh"]
-    prunes: tuple[Prune, ...]
     needs: tuple[str, ...]
     device: str
-    dense_replicates: tuple[int, ...] | None
-    cohort: str | None
-    rewind_steps: tuple[int, ...] = ()
+    versions: ResultVersions
+    prunes: tuple[Prune, ...] = ()
+    cohort: str | None = None
+    kept_steps: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
         """For people: `vision/mnist5k-lenet300 imp winning level 3 replicate 0`."""
         which = DENSE if self.arm == DENSE else f"{self.method.name} {self.arm} level {self.level}"
         return f"{self.spec.id} {which} replicate {self.replicate}"
+
+    @property
+    def mask_key(self) -> str | None:
+        """The mask that the cell's ticket has; None at level 0."""
+        return self.start.mask_key
 
     @property
     def streams(self) -> Streams:
@@ -87,11 +114,11 @@ class Cell:
         return self.span.last - self.span.first
 
     def shared_with(self, other: "Cell") -> "Cell":
-        """This cell with what another plan wants of it too: its masks, each once, and its rewind steps."""
+        """This cell with what another plan wants of it too: its masks, each once, and its kept steps."""
         wanted = sorted((*self.prunes, *other.prunes), key=lambda prune: prune.optional, reverse=True)
         prunes = {prune.key: prune for prune in wanted}
-        steps = dict.fromkeys((*self.rewind_steps, *other.rewind_steps))
-        return replace(self, prunes=tuple(prunes.values()), rewind_steps=tuple(steps))
+        steps = dict.fromkeys((*self.kept_steps, *other.kept_steps))
+        return replace(self, prunes=tuple(prunes.values()), kept_steps=tuple(steps))
 
 
 @dataclass(frozen=True)
@@ -111,13 +138,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a task under a method, parents before children."""
+    """The cells of a task under a method, parents before children.
+
+    Those of `support` are no part of its curves: they find the tickets that are carried over from another task.
+    """
 
     task: Task
     cells: tuple[Cell, ...]
+    support: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Cell]:
         return iter(self.cells)
+
+    @property
+    def shown(self) -> tuple[Cell, ...]:
+        """The cells that the task's curves are made of."""
+        return tuple(cell for cell in self.cells if cell.key not in self.support)
 
     def units(self) -> list[tuple[Cell, ...]]:
         """What is run as one: single cells, and whole cohorts in the order of their slots."""
@@ -130,136 +166,6 @@ class Plan:
         """What the cells cost whose keys are not in `without`."""
         done = set(without)
         return sum((cell_cost(cell) for cell in self.cells if cell.key not in done), Cost())
-
-
-def plan(task: Task, arms: Mapping[str, ArmFacts], criterion_code: str = "") -> Plan:
-    """All cells of a task: its ladder, and every arm at the levels asked for, for each replicate.
-
-    `arms` holds at least the arms of the task's options. Raises UsageError for a rewind step beyond the run, a level
-    of `at` beyond the last one, or an iterative method that prunes at the start.
-    """
-    spec, method, options = task.spec, task.method, task.options
-    if not 0 <= method.rewind_step < spec.training.total_steps:
-        last = spec.training.total_steps - 1
-        raise UsageError(f"rewind_step = {method.rewind_step}: {spec.id} {spec.scale} has steps 0 to {last}")
-    if method.schedule == "iterative" and method.score_at == "start":
-        raise UsageError("score_at = 'start' needs schedule = 'one-shot': an iterative method prunes trained weights")
-    beyond = [level for level in options.at or () if level > options.levels]
-    if beyond:
-        raise UsageError(f"at = {beyond[0]}: beyond the last of {options.levels} levels")
-    if options.exec == "cohort" and spec.cohort is None:
-        raise UsageError(f"exec = 'cohort': {spec.id} has no cohort, use --exec single")
-    return Plan(task, tuple(_Planner(task, arms, criterion_code).cells()))
-
-
-@dataclass
-class _Chain:
-    """One replicate on its way down: the run to prune next, and the masks known so far, by level."""
-
-    parent: str = ""
-    dense: str = ""
-    masks: dict[int, str] = field(default_factory=dict)
-
-
-class _Planner:
-    """Plans level by level, because the members of a cohort take part in its key and that in their children's."""
-
-    def __init__(self, task: Task, arms: Mapping[str, ArmFacts], criterion_code: str) -> None:
-        self._task, self._arms, self._criterion_code = task, arms, criterion_code
-        options = task.options
-        first = options.first_replicate
-        self._chains = {replicate: _Chain() for replicate in range(first, first + options.replicates)}
-        self._replicates = tuple(self._chains) if options.exec == "cohort" else None
-
-    def cells(self) -> Iterator[Cell]:
-        for level in range(self._task.options.levels + 1):
-            drafts = [cell for replicate in self._chains for cell in self._drafts(replicate, level)]
-            yield from map(self._settled, self._grouped(drafts))
-
-    def _drafts(self, replicate: int, level: int) -> Iterator[Cell]:
-        """The cells of a replicate at a level, keyed as if trained alone."""
-        spec, method, options = self._task.spec, self._task.method, self._task.options
-        steps, k = spec.training.total_steps, method.rewind_step
-        whole = Span(0, steps)
-        if level == 0:
-            key = self._train_key(replicate, {"weights": "init"}, whole)
-            yield Cell(
-                key, spec, method, DENSE, 0, replicate, whole, None, "", "fresh", (), (), options.runtime.kind,
-                self._replicates, None,
-            )  # fmt: skip
-            return
-        chain = self._chains[replicate]
-        rewound = Span(k, steps, k if method.schedule_after_rewind == "restart" else 0)
-        for arm in self._arms_at(level):
-            facts = self._arms[arm]
-            span = rewound if facts.weights == "rewound" or method.reinit_steps == "matched" else whole
-            weights = [chain.dense, k] if facts.weights == "rewound" else "reinit"
-            start = {"weights": weights, "mask": chain.masks[level], "arm": arm, "level": level}
-            needs = tuple(dict.fromkeys((chain.dense, chain.parent)))
-            yield Cell(
-                self._train_key(replicate, start, span, facts.code), spec, method, arm, level, replicate, span,
-                chain.masks[level], chain.dense, facts.weights, (), needs, options.runtime.kind, self._replicates, None,
-            )  # fmt: skip
-
-    def _arms_at(self, level: int) -> list[str]:
-        """The ladder's own arm where a mask is still to be made from it, and the arms asked for at this level."""
-        options = self._task.options
-        wanted = [
-            arm for arm in options.arms if options.at is None or level in options.at or (self._ladder and arm == LADDER)
-        ]
-        climbs = self._ladder and level < options.levels
-        return list(dict.fromkeys((*((LADDER,) if climbs else ()), *wanted)))
-
-    def _grouped(self, drafts: list[Cell]) -> list[Cell]:
-        """Cells of equal span become one cohort: key = digest of all members, and the slot."""
-        if self._replicates is None:
-            return drafts
-        cells: list[Cell] = []
-        for span in dict.fromkeys(cell.span for cell in drafts):
-            members = [cell for cell in drafts if cell.span == span]
-            group = digest({"cohort": [cell.key for cell in members]})
-            cells += [
-                replace(cell, key=digest({"cohort": group, "slot": slot}), cohort=group)
-                for slot, cell in enumerate(members)
-            ]
-        return cells
-
-    def _settled(self, cell: Cell) -> Cell:
-        """A cell with its final key: tell its replicate's chain, and name the masks that will be pruned from it."""
-        chain, levels = self._chains[cell.replicate], self._task.options.levels
-        prunes: tuple[Prune, ...] = ()
-        if cell.arm == DENSE:
-            chain.dense = chain.parent = cell.key
-            at_once = range(1, 2 if self._ladder else levels + 1)
-            prunes = tuple(self._prune(cell, n) for n in at_once)
-            cell = replace(cell, dense_key=cell.key, rewind_steps=(self._task.method.rewind_step,))
-        elif self._ladder and cell.arm == LADDER:
-            chain.parent = cell.key
-            prunes = (self._prune(cell, 1),)
-        chain.masks.update({cell.level + prune.level: prune.key for prune in prunes})
-        return replace(cell, prunes=prunes)
-
-    @property
-    def _ladder(self) -> bool:
-        return self._task.method.schedule == "iterative"
-
-    def _train_key(self, replicate: int, start: dict[str, Any], span: Span, code: str = "") -> str:
-        options = self._task.options
-        return digest(
-            {
-                "task": self._task.spec.hash,
-                "replicate": replicate,
-                "start": start,
-                "span": [span.first, span.last, span.shift],
-                "code": [RESULT_VERSION, self._task.code, code],
-                "execution": {"mode": "dense", "exec": options.exec, "device": options.runtime.kind},
-            }
-        )
-
-    def _prune(self, cell: Cell, levels_at_once: int) -> Prune:
-        method = self._task.method
-        made = {"parent": cell.key, "levels": levels_at_once, "method": method.pruning, "code": self._criterion_code}
-        return Prune(digest(made), levels_at_once, method, cell.level + levels_at_once > self._task.options.levels)
 
 
 def cell_cost(cell: Cell) -> Cost:

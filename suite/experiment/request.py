@@ -5,18 +5,20 @@ of criterion and arms) is therefore written down when the run is made, and nothi
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from suite.experiment.domain import ResultVersions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import Frozen, digest
 from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
-from suite.experiment.plan import LADDER, ArmFacts, Plan, plan
+from suite.experiment.plan import LADDER, ArmFacts, CriterionFacts, Facts, Plan
+from suite.experiment.planner import plan
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task
 
@@ -34,8 +36,9 @@ class NamedPlugin(Frozen):
 class Request(Frozen):
     """A task and method as they were asked for, with all that planning them needs.
 
-    `code`, `criterion_code` and each arm's own are digests of third parties' code, empty for the suite's; `references`
-    are the test scores of simple models on the task's data, None until the run has taken them.
+    `code`, `criterion_code` and each arm's own are digests of third parties' code, empty for the suite's; the criterion
+    is `handed` weights of the rewind step or of other steps; `versions` are those of the code that was to run the task;
+    `references` are the test scores of simple models on the task's data, None until the run has taken them.
     """
 
     spec: TaskSpec
@@ -43,6 +46,9 @@ class Request(Frozen):
     options: RunOptions
     code: str
     criterion_code: str
+    handed_rewound: bool = False
+    handed_steps: tuple[int, ...] = ()
+    versions: ResultVersions = Field(default_factory=ResultVersions)
     arms: dict[str, ArmFacts]
     command: str
     plugins: tuple[NamedPlugin, ...] = ()
@@ -56,7 +62,8 @@ class Request(Frozen):
     @property
     def plan(self) -> Plan:
         """The cells of the run."""
-        return plan(self.task, self.arms, self.criterion_code)
+        criterion = CriterionFacts(self.criterion_code, self.handed_rewound, self.handed_steps)
+        return plan(self.task, Facts(self.arms, criterion, self.versions))
 
     @property
     def third_party(self) -> str:
@@ -69,18 +76,19 @@ class Request(Frozen):
         return (self.spec.hash, self.method.hash) == (other.spec.hash, other.method.hash)
 
 
-def request_of(
-    task: Task, arms: Mapping[str, ArmFacts], criterion_code: str, command: str, plugins: Iterable[Path]
-) -> Request:
-    """The request of a task; `arms` are all that are registered, of which it keeps those it needs."""
+def request_of(task: Task, facts: Facts, command: str, plugins: Iterable[Path]) -> Request:
+    """The request of a task; of the arms that `facts` know it keeps those it needs."""
     needed = dict.fromkeys((LADDER, *task.options.arms))
     return Request(
         spec=task.spec,
         method=task.method,
         options=task.options.model_copy(update={"data": None}),  # a path of this machine: a run may go on elsewhere
         code=task.code,
-        criterion_code=criterion_code,
-        arms={arm: arms[arm] for arm in needed},
+        criterion_code=facts.criterion.code,
+        handed_rewound=facts.criterion.rewound,
+        handed_steps=facts.criterion.steps,
+        versions=facts.versions,
+        arms={arm: facts.arms[arm] for arm in needed},
         command=command,
         plugins=tuple(NamedPlugin(name=path.name, sha256=sha256(path.read_bytes()).hexdigest()) for path in plugins),
     )

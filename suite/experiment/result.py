@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from suite.experiment.domain import ResultVersions
 from suite.experiment.frozen import Frozen
 
 Scores = dict[str, float]
@@ -64,6 +65,7 @@ class CellResult(Frozen):
 
     `dense` is the arm of level 0. A diverged run has no scores but keeps its place. `weights_digest` is the SHA-256 of
     the trained weights: equal digests are equal bits. `notes` say how scores were taken, such as sacrebleu's signature.
+    `result_versions` are those of the code that made it.
     """
 
     schema_version: Literal[1] = 1
@@ -92,6 +94,7 @@ class CellResult(Frozen):
     mask_digest: str
     spent: Spent
     provenance: Provenance
+    result_versions: ResultVersions = Field(default_factory=ResultVersions)
 
     @property
     def value(self) -> float | None:

@@ -4,17 +4,22 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
-from suite.experiment.plan import ArmFacts, Cell, Plan, plan
+from suite.experiment.plan import ArmFacts, Cell, CriterionFacts, Facts, Plan
+from suite.experiment.planner import plan
 from suite.experiment.plugins import code_of
 from suite.experiment.request import Request, request_of
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.store import DiskFull, Store
 from suite.experiment.taskfile import Task
+
+if TYPE_CHECKING:
+    from suite.tickets.arms import Arm
 
 POLL_SECONDS = 0.25
 
@@ -87,21 +92,30 @@ def make_plan(task: Task) -> Plan:
             f"criterion {criterion.name!r} needs probes (fixed batches to differentiate on), "
             f"which {task.spec.id} has not; criteria without: {without}"
         )
-    return plan(task, arm_facts(), code_of(criterion.score))
+    return plan(task, facts_of(task))
 
 
-def arm_facts() -> dict[str, ArmFacts]:
-    """What a plan needs to know of every arm that is registered."""
+def facts_of(task: Task) -> Facts:
+    """What a plan needs to know of the code that runs a task: its arms, its criterion, and the versions."""
     from suite.tickets.arms import ARMS
+    from suite.tickets.scores import CRITERIA
 
-    return {name: ArmFacts(arm.weights, code_of(arm.change)) for name, arm in ARMS.items()}
+    trained_by = task.spec.cohort if task.options.exec == "cohort" else None
+    return Facts(
+        {name: _arm_facts(arm) for name, arm in ARMS.items()},
+        CriterionFacts(code_of(CRITERIA[task.method.criterion].score)),
+        result_versions(trained_by or task.spec.learner),
+    )
+
+
+def _arm_facts(arm: "Arm") -> ArmFacts:
+    codes = dict.fromkeys(code_of(part) for part in (arm.change, arm.inherit) if part is not None)
+    return ArmFacts(arm.weights, " ".join(filter(None, codes)), arm.inherit is not None)
 
 
 def asked(task: Task, command: str, plugins: Iterable[Path]) -> Request:
     """What `run.json` keeps of a task whose plan could be made."""
-    from suite.tickets.scores import CRITERIA
-
-    return request_of(task, arm_facts(), code_of(CRITERIA[task.method.criterion].score), command, plugins)
+    return request_of(task, facts_of(task), command, plugins)
 
 
 def execute(

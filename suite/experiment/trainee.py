@@ -63,6 +63,11 @@ def build(cell: Cell, runtime: Runtime) -> Learner:
     return builder(cell.spec)(cell.spec, cell.streams, cell.span, runtime)
 
 
+def copied(model: nn.Module) -> Weights:
+    """A copy of all parameters and buffers."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
 def trainee(cells: Sequence[Cell], runtime: Runtime) -> Trainee:
     """One cell's learner, or the cohort of several."""
     first = cells[0]
@@ -89,7 +94,7 @@ class _Alone:
         return masks[0]
 
     def weights(self) -> list[Weights]:
-        return [{name: value.detach().clone() for name, value in self.model.state_dict().items()}]
+        return [copied(self.model)]
 
     def advance(self, until: int) -> None:
         try:

@@ -48,7 +48,9 @@ def plan(entry: Measured, task: Task, replicates: int) -> Plan:
 
 def code(task: Task) -> str:
     """Digests of third parties' code in a run: its task's, its criterion's, its arms'; empty for the suite's own."""
-    functions = (CRITERIA[task.method.criterion].score, *(ARMS[arm].change for arm in task.options.arms))
+    arms = [ARMS[name] for name in task.options.arms]
+    parts = (part for arm in arms for part in (arm.change, arm.inherit) if part is not None)
+    functions = (CRITERIA[task.method.criterion].score, *parts)
     return " ".join(dict.fromkeys(found for found in (task.code, *map(code_of, functions)) if found))
 
 

@@ -55,7 +55,7 @@ def test_one_shot_methods_prune_the_dense_run_once_per_density() -> None:
     plan = make_plan(task(changes={"criterion": "snip", "schedule": "one-shot", "score_at": "start"}, levels=3))
     dense = next(cell for cell in plan if cell.arm == DENSE)
     assert [prune.level for prune in dense.prunes] == [1, 2, 3]
-    assert all(not cell.prunes and cell.needs == (cell.dense_key,) for cell in plan if cell.arm != DENSE)
+    assert all(not cell.prunes and cell.needs == (cell.start.origin.cell.key,) for cell in plan if cell.arm != DENSE)
 
 
 def test_only_the_mask_beyond_the_levels_asked_for_is_optional() -> None:

@@ -38,4 +38,4 @@ class Schedule(Component):
 def learning_rate(settings: Mapping[str, object], span: Span, total_steps: int) -> Factor:
     """Factor on the base learning rate at each step of a span; raises UsageError for what no schedule has."""
     schedule = Schedule.of(settings)
-    return lambda step: schedule.factor(step - span.shift, total_steps)
+    return lambda step: schedule.factor(span.schedule_step(step), total_steps)

@@ -1,0 +1,61 @@
+"""Where a cell begins: with the initial weights of its task, or with what is carried over from other runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from suite.experiment.method import Method
+from suite.experiment.task import TaskSpec
+
+if TYPE_CHECKING:
+    from suite.experiment.plan import Cell
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that weights are carried from, and the step at which it had them.
+
+    `line` leads to it from the dense run, so that it can be made again: of each run all cells that are trained as one
+    with it, in the order of their slots.
+    """
+
+    line: tuple[tuple["Cell", ...], ...]  # flat, since what is nested as deep as a ladder cannot be pickled
+    slot: int
+    step: int
+
+    @property
+    def unit(self) -> tuple["Cell", ...]:
+        """The run with the cells that are trained as one with it."""
+        return self.line[-1]
+
+    @property
+    def cell(self) -> "Cell":
+        """The run itself."""
+        return self.unit[self.slot]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A starting point, before a cell's arm changes it: the ticket of a task, method, replicate and level.
+
+    Level 0 is the dense network. `mask_key` names the ticket's mask (None: nothing is pruned). `origin` is the run
+    whose parameters and buffers are carried (None: the cell has the initial weights of its own task and replicate).
+    Mask and weights may be of another task than the cell's; then those tensors are carried that both models have.
+    """
+
+    task: TaskSpec
+    method: Method
+    replicate: int
+    level: int
+    mask_key: str | None = None
+    origin: Origin | None = None
+
+    def recipe(self, arm: str, weights: str, inherits: bool) -> dict[str, Any]:
+        """What a key holds of a start under an arm of `rewound` or `fresh` weights, which may inherit from the start's.
+
+        Cells with new weights, though not their signs, are shared by methods that differ in how tickets are trained.
+        """
+        if self.mask_key is None:
+            return {"weights": "init"}
+        own = "init" if self.origin is None else [self.origin.cell.key, self.origin.step]
+        new = ["reinit", own] if inherits else "reinit"
+        return {"weights": own if weights == "rewound" else new, "mask": self.mask_key, "arm": arm, "level": self.level}
