@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
+from suite.arguments import Data, Device, Threads, Workers
 from suite.experiment.errors import RunError, UsageError
 from suite.leaderboard import cli as leaderboard
 from suite.printing import count, minutes, print_json, print_table
@@ -54,14 +55,15 @@ Set = Annotated[
     typer.Option("--set", help="key=value: a method's field (rewind_step=100) or a task's number (training.batch=32)."),
 ]
 Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, criteria or arms.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
 Exec = Annotated[
     str | None, typer.Option("--exec", help="single (a cell at a time) or cohort (stacked, where the task offers it).")
 ]
 ExecutorName = Annotated[
     str, typer.Option("--executor", help="local (worker processes) or inline (this process, for debugging).")
 ]
-Jobs = Annotated[int | None, typer.Option("--jobs", help="Cells at a time (default: one per core).")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Cells at a time (default: one a GPU, or as many as the cores serve).")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (default: runs/<tasks>-<scale>).")]
 From = Annotated[list[Path] | None, typer.Option("--from", help="A run whose finished cells are taken over.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
@@ -150,8 +152,8 @@ def plan(
 def run(
     tasks: Tasks, scale: ScaleOption = None, method: MethodOption = None, replicates: Replicates = None,
     levels: Levels = None, at: At = None, arms: Arms = None, seed: Seed = None, change: Set = None,
-    device: Device = None, plugin: Plugin = None,
-    execution: Exec = None, executor: ExecutorName = "local", jobs: Jobs = None,
+    device: Device = None, data: Data = None, threads: Threads = None, workers: Workers = None,
+    plugin: Plugin = None, execution: Exec = None, executor: ExecutorName = "local", jobs: Jobs = None,
     out: Out = None, start_from: From = None,
 ) -> None:  # fmt: skip
     """Run tasks: train the ladder and its arms, and write a report.
@@ -162,6 +164,7 @@ def run(
 
     options = _options(replicates, levels, at, arms, seed, device, execution)
     options |= {"executor": executor, "jobs": jobs}
+    options |= _given(data=data, threads=threads, workers=workers)
     chosen = choose(tasks, scale, method, options, change or (), plugin or ())
     folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
     command = shlex.join(["lottery", *sys.argv[1:]])
@@ -276,16 +279,20 @@ def _options(
     device: str | None, execution: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Options of the run that were given."""
-    given = {
-        "replicates": replicates,
-        "levels": levels,
-        "at": None if at is None else at.split(","),
-        "arms": None if arms is None else arms.split(","),
-        "first_replicate": seed,
-        "device": device,
-        "exec": execution,
-    }
-    return {key: value for key, value in given.items() if value is not None}
+    return _given(
+        replicates=replicates,
+        levels=levels,
+        at=None if at is None else at.split(","),
+        arms=None if arms is None else arms.split(","),
+        first_replicate=seed,
+        device=device,
+        exec=execution,
+    )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Options without those that were not given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _print_summary(view: "RunView") -> None:

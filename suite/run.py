@@ -1,6 +1,5 @@
 """A run from end to end: choose tasks, plan, execute, collect, report. What the command line calls."""
 
-import os
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
 from suite.experiment.runner import Outcome, asked, execute, make_plan
-from suite.experiment.runtime import Runtime
+from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.taskfile import Task, nearest_key
 from suite.printing import count
@@ -175,11 +174,6 @@ def _execute(
         return execute(plans, store, executor, bars, plugins, runtime)
     finally:
         bars.close()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:

@@ -168,6 +168,21 @@ def test_a_constructor_that_crashes_fails_its_own_cells_and_the_other_tasks_go_o
     assert report.path.is_file()
 
 
+def test_a_run_goes_on_with_its_data_in_another_folder_which_it_does_not_keep(tmp_path: Path) -> None:
+    """The data root reaches the learner, and is a path of this machine: no part of what the run is."""
+    plugin = tmp_path / "mine.py"
+    read = "        open(runtime.data / 'read', 'a').write('x')\n"
+    plugin.write_text(TUTORIAL.read_text().replace("        inputs, labels = ", f"{read}        inputs, labels = "))
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    before, _ = run(tmp_path / "run", plugin=str(plugin), data=tmp_path / "first")
+    after, _ = run(tmp_path / "run", plugin=str(plugin), data=tmp_path / "second", levels=2)
+    assert (before.failed, after.failed) == ({}, {})
+    assert after.skipped == before.finished
+    assert (tmp_path / "second" / "read").is_file()
+    assert str(tmp_path / "first") not in (tmp_path / "run" / "run.json").read_text()
+
+
 def test_tasks_that_want_to_compute_in_different_places_are_refused(tmp_path: Path) -> None:
     (one,) = tasks()
     other = replace(one, options=one.options.model_copy(update={"threads": 2}))

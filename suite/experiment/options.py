@@ -25,8 +25,8 @@ class RunOptions(Frozen):
     executor: Literal["local", "inline"] = "local"
     jobs: Annotated[int, Field(ge=1)] | None = None
     device: str = "cpu"
-    threads: Annotated[int, Field(ge=1)] = 1
-    workers: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     data: Path | None = None
 
     @property

@@ -4,6 +4,7 @@ Threads are the exception that a verification knows of: sums are split among the
 for equal numbers of threads only.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,8 @@ class Runtime(Frozen):
 
     device: str = "cpu"
     data: Path | None = None
-    threads: Annotated[int, Field(ge=1)] = 1
-    workers: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
 
     @property
     def kind(self) -> str:
@@ -35,6 +36,11 @@ class Runtime(Frozen):
     def slots(self, cores: int, gpus: int) -> int:
         """Cells at a time by default: one a GPU, or as many as there are cores for their threads."""
         return max(1, cores // self.threads) if self.kind == "cpu" else len(self.devices(gpus))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 HERE = Runtime()

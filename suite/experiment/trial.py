@@ -1,5 +1,6 @@
 """Tries a stranger's import in a forked copy of this process first, since one that crashes would end the suite."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ def _try(load: Callable[[], object], reading: int, writing: int) -> None:
             os.dup2(nowhere, stream)
         sys.stdout = sys.stderr = os.fdopen(nowhere, "w")
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        faulthandler.disable()  # its dump of a crash would go to where the original writes
         load()
     except BaseException:
         pass

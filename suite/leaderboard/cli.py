@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from suite.arguments import Data, Workers
 from suite.experiment.errors import RunError, UsageError
 from suite.printing import print_json
 
@@ -122,6 +123,12 @@ def verify(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many cells to draw at random.")] = 3,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the draw (default: another one each time).")] = None,
+    data: Data = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, max=1024, help="Threads of a cell (default: the entry's, as its bits need)."),
+    ] = None,
+    workers: Workers = None,
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
@@ -140,7 +147,10 @@ def verify(
 
     lies_in = Board(file.absolute().parent.parent) if board is None else Board(board)
     chosen = cells.split(",") if cells else ()
-    found = check(file, lies_in, plugins=plugin or (), cells=chosen, count=count, seed=seed, tell=tell)
+    found = check(
+        file, lies_in, plugins=plugin or (), cells=chosen, count=count, seed=seed, tell=tell, data=data,
+        threads=threads, workers=workers or 0,
+    )  # fmt: skip
     if as_json:
         print_json(found.as_json())
     else:

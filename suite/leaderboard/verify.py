@@ -17,6 +17,7 @@ from suite.experiment.plugins import load_extensions
 from suite.experiment.provenance import provenance
 from suite.experiment.registry import Registry
 from suite.experiment.result import Provenance
+from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import Store
 from suite.leaderboard import protocol
 from suite.leaderboard.board import BadEntry, Board
@@ -24,6 +25,7 @@ from suite.leaderboard.protocol import Place
 from suite.leaderboard.schema import Measured, Point
 from suite.leaderboard.validate import validate
 from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
+from suite.printing import count as counted
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.ticket import load
 
@@ -46,16 +48,19 @@ def silent(name: str, steps: int, total: int) -> None:
 
 def verify(
     path: Path, board: Board, *, plugins: Sequence[Path] = (), cells: Sequence[str] = (), count: int = 3,
-    seed: int | None = None, work: Path | None = None, tell: Tell = silent,
+    seed: int | None = None, work: Path | None = None, tell: Tell = silent, data: Path | None = None,
+    threads: int | None = None, workers: int = 0,
 ) -> Verification:  # fmt: skip
     """Train `count` cells of an entry anew, drawn at random (`seed` draws the same again), or the `cells` named.
 
     A cell is named as `arm:level:replicate`. Rewound weights are replayed from the first dense step; a cell of a cohort
     is trained with its whole cohort. Of a cell that is pruned (the dense one, the winning ones of an iterative method)
     the masks are made again too, unless the criterion is not known here; a drawn cell brings the one that its own mask
-    was pruned from. Everything is made in a temporary folder below `work`. An entry that is not valid is not trained:
-    the verification holds the problems. Raises UsageError for a file that is no measured entry, a cell that it has not,
-    or a device that this machine has not, and RunError when a learner cannot be built.
+    was pruned from. Cells have the entry's number of threads (at most this machine's cores) unless `threads` is given,
+    since equal bits are promised for equal numbers only. Everything is made in a temporary folder below `work`. An
+    entry that is not valid is not trained: the verification holds the problems. Raises UsageError for a file that is no
+    measured entry, a cell that it has not, or a device that this machine has not, and RunError when a learner cannot be
+    built.
     """
     if count < 1:
         raise UsageError(f"count = {count}: at least one cell is needed")
@@ -67,14 +72,16 @@ def verify(
         raise UsageError(f"{path}: is of kind {entry.kind}; only a measured entry can be trained again")
     named = [_parsed(cell, entry) for cell in cells]
     seed = secrets.randbelow(2**32) if seed is None else seed
-    here = provenance(entry.provenance.data_fingerprint, entry.protocol.device, 1, entry.protocol.exec)
+    threads = threads or min(entry.provenance.threads, cores())
+    runtime = Runtime(device=entry.protocol.device, data=data, threads=threads, workers=workers)
+    here = provenance(entry.provenance.data_fingerprint, entry.protocol.device, threads, entry.protocol.exec)
     checks: list[CellCheck] = []
     if report.valid:
         plan = _plan(entry, plugins)
         wanted = set(named or draw(entry, count, seed))
         files = {(ref.level, ref.replicate): board.tickets(entry) / ref.file for ref in entry.tickets}
         with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
-            checks = _train(plan, wanted, entry, files, Store.create(Path(folder)), tell)
+            checks = _train(plan, wanted, entry, files, Store.create(Path(folder)), runtime, tell)
     return Verification(
         path, f"{entry.domain}/{entry.id}", seed, same_machine(entry.domain, entry.provenance, here),
         (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), tuple(checks), report.problems,
@@ -130,7 +137,7 @@ def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
 
 
 def _train(
-    plan: Plan, wanted: set[Place], entry: Measured, files: Tickets, store: Store, tell: Tell
+    plan: Plan, wanted: set[Place], entry: Measured, files: Tickets, store: Store, runtime: Runtime, tell: Tell
 ) -> list[CellCheck]:
     """Train the units of the wanted cells, and check these.
 
@@ -146,7 +153,7 @@ def _train(
             for cell in unit:
                 if cell.mask_key is not None and (cell.level, cell.replicate) in files:
                     store.put_mask(cell.mask_key, load(files[cell.level, cell.replicate]))
-            run_cells(unit, store, partial(tell, unit[0].name), plan.task.options.runtime)
+            run_cells(unit, store, partial(tell, unit[0].name), runtime)
         except TicketError as error:
             problem = str(error)
         checks += [_check(cell, entry, files, store, problem) for cell in checked]
@@ -204,13 +211,14 @@ def _curve(entry: Measured, cell: Cell) -> tuple[Point, ...]:
 
 
 def same_machine(domain: str, claimed: Provenance, here: Provenance) -> bool:
-    """Whether the same bits are owed: same versions of what computes, same hardware but for the number of cores.
+    """Whether the same bits are owed: same versions of what computes, same threads, same hardware but for its cores.
 
     All that provenance says of the hardware counts, since one processor name can stand for several sets of kernels. No
     entry says which GPU it was run on.
     """
     versions = ({name: of.versions.get(name) for name in _computing(domain)} for of in (claimed, here))
-    return here.device == "cpu" and next(versions) == next(versions) and _hardware(claimed) == _hardware(here)
+    alike = here.device == "cpu" and here.threads == claimed.threads
+    return alike and next(versions) == next(versions) and _hardware(claimed) == _hardware(here)
 
 
 def _hardware(source: Provenance) -> dict[str, str | int]:
@@ -223,4 +231,4 @@ def _computing(domain: str) -> tuple[str, ...]:
 
 def _machine(domain: str, source: Provenance) -> str:
     versions = ", ".join(f"{name} {source.versions.get(name, 'unknown')}" for name in _computing(domain))
-    return f"{source.hardware.get('cpu', 'unknown')}, {versions}"
+    return f"{source.hardware.get('cpu', 'unknown')}, {counted(source.threads, 'thread')}, {versions}"

@@ -124,3 +124,13 @@ def test_the_cost_counts_steps_and_what_is_done_costs_nothing() -> None:
 def test_a_plan_that_cannot_be_is_refused(changes: dict[str, object], options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make_plan(task(changes=changes, **options))
+
+
+def test_of_where_cells_compute_only_the_kind_of_device_is_in_their_keys() -> None:
+    """Data root, threads and workers may be others on the next machine, and the same cells are still finished there."""
+    here = keys(make_plan(task()))
+    assert keys(make_plan(task(data="/elsewhere", threads=4, workers=2, jobs=3, executor="inline"))) == here
+    on_gpu = keys(make_plan(task(device="cuda")))
+    assert not on_gpu & here
+    assert keys(make_plan(task(device="cuda:1"))) == on_gpu
+    assert not keys(make_plan(task(device="mps"))) & (here | on_gpu)

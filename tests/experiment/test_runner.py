@@ -1,6 +1,7 @@
 """Cells run once, whatever happens, and come out the same bit for bit."""
 
 import itertools
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from suite.experiment import cell as cell_module
 from suite.experiment import meter
-from suite.experiment.arithmetic import reproducible
+from suite.experiment.arithmetic import environment, reproducible
 from suite.experiment.errors import Diverged, RunError
 from suite.experiment.executors import InlineExecutor
 from suite.experiment.learner import Span
@@ -86,6 +87,27 @@ def test_the_callers_arithmetic_comes_back(tmp_path: Path) -> None:
     run(task(levels=1), tmp_path)
     assert sys.float_info.min / 2 > 0.0
     assert torch.get_num_threads() == threads
+
+
+def test_on_cuda_only_deterministic_algorithms_are_allowed_while_cells_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cuBLAS needs for it is in a worker's environment before the library is loaded."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    with reproducible(Runtime(device="cuda:1", threads=2)):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.get_num_threads() == 2
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert not torch.backends.cudnn.benchmark
+        assert not torch.backends.cudnn.allow_tf32
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    assert torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.allow_tf32
+    with reproducible(Runtime()):
+        assert not torch.are_deterministic_algorithms_enabled()
+    cuda, cpu = environment(Runtime(device="cuda", threads=3)), environment(Runtime())
+    assert (cuda["OMP_NUM_THREADS"], cuda["CUBLAS_WORKSPACE_CONFIG"]) == ("3", ":4096:8")
+    assert (cpu["OMP_NUM_THREADS"], "CUBLAS_WORKSPACE_CONFIG" in cpu) == ("1", False)
 
 
 def test_two_runs_come_out_the_same_bit_for_bit(tmp_path: Path) -> None:

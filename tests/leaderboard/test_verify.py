@@ -11,10 +11,13 @@ from synthetic_entries import claim, reported
 from tutorial_run import TUTORIAL, run_tutorial
 
 import suite.leaderboard.verify as module
+from suite.experiment.cell import run_cells
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.method import Method
 from suite.experiment.plan import DENSE, LADDER
 from suite.experiment.result import Provenance
+from suite.experiment.runtime import Runtime
+from suite.leaderboard import verify as verify_module
 from suite.leaderboard.board import BadEntry, Board, packaged, read, text_of
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions
@@ -155,6 +158,25 @@ def test_whatever_is_said_of_the_hardware_counts(honest: Submission, board: Boar
         entry["provenance"]["hardware"][fact] = "another"
 
     assert not tried(put(board, honest, change), board, "random:1:0").bit_for_bit
+
+
+def test_cells_are_trained_with_the_threads_of_the_entry_and_other_threads_are_another_machine(
+    honest: Submission, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums are split among threads: equal bits are promised for equal numbers only."""
+    seen: list[Runtime] = []
+
+    def spied(unit: object, store: object, tell: object, runtime: Runtime) -> None:
+        seen.append(runtime)
+        run_cells(unit, store, tell, runtime)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(verify_module, "run_cells", spied)
+    path = put(board, honest, lambda entry: None)
+    assert verify(path, board, plugins=[TUTORIAL], cells=["random:1:0"]).bit_for_bit
+    other = verify(path, board, plugins=[TUTORIAL], cells=["random:1:0"], threads=2, data=tmp_path, workers=3)
+    assert not other.bit_for_bit
+    assert [", 1 thread, " in other.machines[0], ", 2 threads, " in other.machines[1]] == [True, True]
+    assert [(one.threads, one.data, one.workers) for one in (seen[0], seen[-1])] == [(1, None, 0), (2, tmp_path, 3)]
 
 
 def test_the_number_of_cores_is_no_other_machine(honest: Submission, board: Board) -> None:
