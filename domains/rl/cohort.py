@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from domains.rl import envs
-from domains.rl.learner import EVALUATION_EPISODES, SPLITS, WINDOW, A2CLearner, coefficients, trace_every
+from domains.rl.learner import SPLITS, A2CLearner, coefficients, trace_every
 from suite.experiment import snapshot as dense
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
@@ -83,15 +83,15 @@ class A2CCohort:
         self._settings = coefficients(spec.training.settings)
         self._rate = single.rate
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
-        seeds = [each.seed("environment", span.first) for each in streams]
+        seeds = [each.seed("environment") for each in streams]
         self._environments = envs.make(spec.data, self._settings.n_envs, seeds)
         space: Any = self._environments.action_space
         self._actions = int(space.n)
         self._observed = self._environments.reset()
         # The generators that the single learners would sample with.
-        self._generators = [torch.Generator().manual_seed(each.seed("environment", span.first, 0)) for each in streams]
+        self._generators = [torch.Generator().manual_seed(each.seed("environment", 0)) for each in streams]
         self._diverged = [False] * slots
-        self._returns: list[deque[float]] = [deque(maxlen=WINDOW) for _ in streams]
+        self._returns: list[deque[float]] = [deque(maxlen=self._settings.window) for _ in streams]
         self._traces: list[list[dict[str, float]]] = [[] for _ in streams]
 
     @property
@@ -122,8 +122,8 @@ class A2CCohort:
         """`A2CLearner.evaluate` of each slot."""
         seeds = [each.seed("evaluation", SPLITS.index(split)) for each in self._streams]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        environments = envs.make(self._spec.data, EVALUATION_EPISODES, seeds)
-        returns = np.full(len(seeds) * EVALUATION_EPISODES, np.nan)
+        environments = envs.make(self._spec.data, self._settings.evaluation_episodes, seeds)
+        returns = np.full(environments.num_envs, np.nan)
         observed = environments.reset()
         while np.isnan(returns).any():
             observed = environments.step(self._sample(observed, generators))[0]
@@ -132,7 +132,10 @@ class A2CCohort:
                     returns[i] = value
             environments.finished.clear()
         means = returns.reshape(len(seeds), -1).mean(1)
-        return [{"return": self._last_return(i), "evaluation_return": float(mean)} for i, mean in enumerate(means)]
+        return [
+            {"evaluation_return": float(mean), "training_return": self._training_return(i)}
+            for i, mean in enumerate(means)
+        ]
 
     def traces(self) -> Sequence[Sequence[Mapping[str, float]]]:
         """`A2CLearner.trace` of each slot."""
@@ -163,7 +166,7 @@ class A2CCohort:
         for i, generator in enumerate(self._generators):
             generator.set_state(tensors[f"random.{i}"])
         self._step, self._diverged = meta["step"], list(meta["diverged"])
-        self._returns = [deque(each, maxlen=WINDOW) for each in meta["returns"]]
+        self._returns = [deque(each, maxlen=self._settings.window) for each in meta["returns"]]
         self._traces = [[dict(point) for point in each] for each in meta["traces"]]
 
     @torch.no_grad()
@@ -234,9 +237,9 @@ class A2CCohort:
         self._environments.finished.clear()
         if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
             for i, trace in enumerate(self._traces):
-                trace.append({"step": self._step, "return": self._last_return(i)})
+                trace.append({"step": self._step, "training_return": self._training_return(i)})
 
-    def _last_return(self, slot: int) -> float:
+    def _training_return(self, slot: int) -> float:
         running = self._environments.running.reshape(len(self._streams), -1)[slot]
         return float(np.mean(self._returns[slot] if self._returns[slot] else running))
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from stable_baselines3 import A2C
 from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
@@ -25,10 +26,6 @@ from suite.experiment.settings import Reader
 from suite.experiment.streams import Streams
 from suite.experiment.task import Settings, TaskSpec
 
-WINDOW = 100
-"""Episodes in the metric: P2, classic control, L = 100."""
-
-EVALUATION_EPISODES = 20
 TRACE_POINTS = 100
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -38,20 +35,20 @@ SPLITS: tuple[Split, ...] = ("validation", "test", "train")
 class A2CLearner:
     """Actor and critic trained by stable-baselines3's A2C; one step is one rollout and one optimizer update.
 
-    Environments start afresh at `span.first`, seeded for that step; actions are sampled from a random state of the
-    learner's own. Raises UsageError for an unknown environment, optimizer or activation, and RunError when the
-    environment does not have the task's fingerprint.
+    Environments start afresh at `span.first`, from the same states in every arm of a replicate; actions are sampled
+    from a random state of the learner's own. Raises UsageError for an unknown environment, optimizer or activation, and
+    RunError when the environment does not have the task's fingerprint.
     """
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         spec.data.check(envs.fingerprint(spec.data))
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
-        settings = coefficients(spec.training.settings)
+        self._settings = settings = coefficients(spec.training.settings)
         if settings.n_envs * settings.n_steps != spec.training.batch:
             product = settings.n_envs * settings.n_steps
             raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {product}: make them equal")
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
-        self._environments = envs.make(spec.data, settings.n_envs, [streams.seed("environment", span.first)])
+        self._environments = envs.make(spec.data, settings.n_envs, [streams.seed("environment")])
         optimizer_class, self.rate, arguments = _optimizer(spec.training.optimizer)
         self._cuda = [torch.device(runtime.device)] if torch.device(runtime.device).type == "cuda" else []
         with torch.random.fork_rng(devices=self._cuda):
@@ -73,14 +70,15 @@ class A2CLearner:
                     "optimizer_class": optimizer_class,
                     "optimizer_kwargs": arguments,
                 },
-                stats_window_size=WINDOW,
                 device=runtime.device,
             )
             self._agent.policy.to(runtime.device)
-            torch.manual_seed(streams.seed("environment", span.first, 0))
+            torch.manual_seed(streams.seed("environment", 0))
             self._random = self._random_states()
+        # Else stable-baselines3 makes a folder for its log, and leaves it behind.
+        self._agent.set_logger(Logger(folder=None, output_formats=[]))
         _, self._callback = self._agent._setup_learn((span.last - span.first) * spec.training.batch)
-        self._returns: deque[float] = deque(maxlen=WINDOW)
+        self._returns: deque[float] = deque(maxlen=settings.window)
         self._trace: list[dict[str, float]] = []
 
     @property
@@ -116,15 +114,18 @@ class A2CLearner:
             raise Diverged(f"a weight is not finite at step {self._step}")
 
     def evaluate(self, split: Split) -> dict[str, float]:
-        """`return`: mean of the last 100 training episodes (P2's metric, the same for every split).
+        """`evaluation_return`: mean of `evaluation_episodes` new episodes, actions sampled, starts of the split's own.
 
-        `evaluation_return`: mean of 20 new episodes, actions sampled, from starts of the split's own. Returns are
-        undiscounted and unscaled.
+        `training_return`: mean of the last `window` training episodes (P2's metric, the same for every split). Returns
+        are undiscounted and unscaled.
         """
-        return {"return": self._last_return(), "evaluation_return": self._evaluation_return(SPLITS.index(split))}
+        return {
+            "evaluation_return": self._evaluation_return(SPLITS.index(split)),
+            "training_return": self._training_return(),
+        }
 
     def trace(self) -> Sequence[Mapping[str, float]]:
-        """Mean return of the last 100 training episodes at up to 100 steps."""
+        """`training_return` at up to 100 steps."""
         return list(self._trace)
 
     def recalibrate(self, n: int) -> None:
@@ -153,7 +154,7 @@ class A2CLearner:
         self._agent._last_episode_starts = tensors["rollout.episode_starts"].numpy().copy()
         self._random = [tensors[f"random.{i}"].clone() for i in range(1 + len(self._cuda))]
         self._step = meta["step"]
-        self._returns = deque(meta["returns"], maxlen=WINDOW)
+        self._returns = deque(meta["returns"], maxlen=self._settings.window)
         self._trace = [dict(point) for point in meta["trace"]]
 
     def _update(self) -> None:
@@ -173,21 +174,21 @@ class A2CLearner:
         self._returns.extend(value for _, value in self._environments.finished)
         self._environments.finished.clear()
         if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
-            self._trace.append({"step": self._step, "return": self._last_return()})
+            self._trace.append({"step": self._step, "training_return": self._training_return()})
 
     def _learning_rate(self, _progress: float) -> float:
         return self.rate * self._factor(self._step)
 
-    def _last_return(self) -> float:
+    def _training_return(self) -> float:
         # Before the first episode ends, what the running ones have got so far: a lower bound.
         return float(np.mean(self._returns if self._returns else self._environments.running))
 
     @torch.no_grad()
     def _evaluation_return(self, split: int) -> float:
         seed = self._streams.seed("evaluation", split)
-        environments = envs.make(self._spec.data, EVALUATION_EPISODES, [seed])
+        environments = envs.make(self._spec.data, self._settings.evaluation_episodes, [seed])
         generator = torch.Generator().manual_seed(seed)
-        returns = np.full(EVALUATION_EPISODES, np.nan)
+        returns = np.full(environments.num_envs, np.nan)
         observed = environments.reset()
         while np.isnan(returns).any():
             seen = torch.as_tensor(observed, device=self.model.device)
@@ -250,7 +251,7 @@ def trace_every(span: Span) -> int:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The task's `training.settings`: shape of a rollout, returns, weights of the losses, clipping."""
+    """The task's `training.settings`: shape of a rollout, returns, weights of the losses, what is measured."""
 
     n_envs: int
     n_steps: int
@@ -260,6 +261,8 @@ class Coefficients:
     vf_coef: float
     max_grad_norm: float
     normalize_advantage: bool
+    window: int
+    evaluation_episodes: int
 
 
 def coefficients(settings: Settings) -> Coefficients:
@@ -274,8 +277,15 @@ def coefficients(settings: Settings) -> Coefficients:
         vf_coef=float(read.number("vf_coef")),
         max_grad_norm=float(read.number("max_grad_norm", least=0)),
         normalize_advantage=read.flag("normalize_advantage"),
+        window=read.whole("window"),
+        evaluation_episodes=read.whole("evaluation_episodes"),
     )
     read.close()
+    if found.normalize_advantage and found.n_envs * found.n_steps == 1:
+        raise UsageError(
+            "training.settings.normalize_advantage = true with n_envs * n_steps = 1: one advantage has no standard "
+            "deviation to be divided by; set it to false, or take more environments or steps"
+        )
     return found
 
 

@@ -1,8 +1,8 @@
 """What a task is: data, model, training and metric at one scale, and the hash by which a leaderboard knows it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from suite.experiment.errors import RunError
 from suite.experiment.frozen import Frozen, digest
@@ -40,13 +40,41 @@ class Training(Frozen):
 
 
 class Metric(Frozen):
-    """The number a curve shows: `chance` anchors the normalised area, a loss of `margin` still counts as equal."""
+    """The number a curve shows: `chance` anchors the normalised area, a loss of `margin` still counts as equal.
+
+    `statistic` sums up the replicates of a point. It changes no replicate's number and is part of no task's hash.
+    """
 
     name: str
     unit: str
     higher_is_better: bool
     chance: float
     margin: Annotated[float, Field(ge=0)]
+    statistic: Literal["mean", "interquartile-mean"] = "mean"
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_statistic(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Entries of a leaderboard that were written before there was a choice keep their text."""
+        table: dict[str, Any] = dump(self)
+        if table.get("statistic") == "mean":
+            del table["statistic"]
+        return table
+
+
+class TaskMetric(Metric):
+    """A task's metric, with what is part of no identity: where scores can lie, and what they are measured on.
+
+    `lowest` and `highest` are None where there is no bound; an entry whose scores lie outside is refused.
+    """
+
+    lowest: float | None = None
+    highest: float | None = None
+    measured_on: str = "the test set"
+
+    @property
+    def stated(self) -> Metric:
+        """What an entry of a leaderboard states of it."""
+        return Metric(**self.model_dump(include=set(Metric.model_fields)))
 
 
 class StepCost(Frozen):
@@ -73,11 +101,10 @@ class TaskSpec(Frozen):
     prune_output_layer: bool
     prune_biases: bool
     training: Training
-    metric: Metric
+    metric: TaskMetric
 
     # Part of no identity: where the code is, what it can do, what it costs, how it is described; which tensors the
-    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not); and where scores can
-    # lie, by which entries are checked (None: where the metric's name says).
+    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not).
     learner: str
     cohort: str | None = None
     references: str | None = None
@@ -85,8 +112,6 @@ class TaskSpec(Frozen):
     cost: StepCost
     title: str
     about: str = ""
-    measured_on: str = "the test set"
-    score_range: tuple[float, float] | None = None
     output_layer: tuple[str, ...] = ()
 
     @property
@@ -97,10 +122,6 @@ class TaskSpec(Frozen):
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON (RFC 8785) of everything that can change a number."""
-        return digest(
-            self.model_dump(
-                mode="json",
-                exclude={"learner", "cohort", "references", "probes", "cost", "title", "about"}
-                | {"measured_on", "output_layer", "score_range"},
-            )
-        )
+        beside = {"learner", "cohort", "references", "probes", "cost", "title", "about", "output_layer"}
+        metric = {"statistic", "lowest", "highest", "measured_on"}
+        return digest(self.model_dump(mode="json", exclude={**dict.fromkeys(beside, True), "metric": metric}))

@@ -235,7 +235,7 @@ def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> D
     if not in_pairs:
         return welch(_known(mine), _known(theirs), better)
     both = [(a, b) for a, b in zip(mine.values, theirs.values, strict=True) if a is not None and b is not None]
-    return paired([a for a, _ in both], [b for _, b in both], better, statistic_of(spec.domain))
+    return paired([a for a, _ in both], [b for _, b in both], better, statistic_of(spec.metric))
 
 
 def _lost(point: Point) -> float:
@@ -263,7 +263,7 @@ def _rankings(mine: Points, theirs: Mapping[str, Points], spec: TaskSpec) -> tup
     for level in sorted({level for levels in shared.values() for level in levels}):
         here = {RUN: mine[level]} | {name: theirs[name][level] for name, levels in shared.items() if level in levels}
         values = {name: _known(point) if None not in point.values else [] for name, point in here.items()}
-        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, statistic_of(spec.domain)))
+        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, statistic_of(spec.metric)))
     return found, tuple(mine[level].density for level in common)
 
 

@@ -5,19 +5,9 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, stdev
 
 from suite.experiment.plan import DENSE, LADDER, Plan
-from suite.experiment.task import Metric
+from suite.experiment.task import TaskMetric
 from suite.leaderboard.protocol import Place, trained
 from suite.leaderboard.schema import Measured, Point
-
-RANGES = {
-    "accuracy": (0.0, 1.0),
-    "exact_match": (0.0, 1.0),
-    "log_perplexity": (0.0, math.inf),
-    "perplexity": (1.0, math.inf),
-    "bleu": (0.0, 100.0),
-    "chrf": (0.0, 100.0),
-}
-"""Where a metric lies, by its name; by its unit, a fraction lies in [0, 1]. Others (a return) may have any value."""
 
 FLOPS_FACTOR = 5.0
 """How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
@@ -29,9 +19,10 @@ FASTEST_GPU = 1e17
 """FLOP/s that no accelerator reaches: those of 2026 give about 1e16 in 8 bits."""
 
 
-def values(entry: Measured, within: tuple[float, float] | None = None) -> Iterator[str]:
-    """Values outside a range, by default the metric's."""
-    low, high = within or _range(entry.metric)
+def values(entry: Measured, metric: TaskMetric) -> Iterator[str]:
+    """Values outside the bounds of the task's metric."""
+    low = -math.inf if metric.lowest is None else metric.lowest
+    high = math.inf if metric.highest is None else metric.highest
     for arm, points in entry.curves.items():
         for point in points:
             for replicate, value in enumerate(point.values):
@@ -40,11 +31,6 @@ def values(entry: Measured, within: tuple[float, float] | None = None) -> Iterat
                         f"{arm} level {point.level} replicate {replicate} has {entry.metric.name} {value}, "
                         f"outside [{low:g}, {high:g}]"
                     )
-
-
-def _range(metric: Metric) -> tuple[float, float]:
-    anywhere = (0.0, 1.0) if metric.unit.startswith("fraction") else (-math.inf, math.inf)
-    return RANGES.get(metric.name, anywhere)
 
 
 def replicates(entry: Measured) -> Iterator[str]:

@@ -104,7 +104,7 @@ def curves(entry: Measured) -> TaskCurves:
     spec = TaskSpec.model_construct(
         id=entry.task.id, version=entry.task.version, scale=entry.task.scale, metric=entry.metric
     )
-    statistic = statistic_of(spec.domain)
+    statistic = statistic_of(entry.metric)
     arms = {arm: tuple(_point(p, statistic) for p in points) for arm, points in entry.curves.items()}
     dense = next(iter(arms.values()))[0]
     drawn = {arm: points for arm, points in arms.items() if arm != "dense"}
@@ -171,7 +171,7 @@ def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
 
 
 def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing]) -> Group:
-    columns, statistic = densities(standings), statistic_of(standings[0].entry.domain)
+    columns, statistic = densities(standings), statistic_of(metric)
     ranks = {
         density: rank({s.entry.id: s.sample(density) or () for s in standings}, metric.higher_is_better, statistic)
         for density in columns

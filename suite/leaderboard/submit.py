@@ -174,7 +174,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         "title": given["title"] or f"{method.name} on {spec.id}",
         "author": given["author"],
         "task": _ref(task),
-        "metric": spec.metric,
+        "metric": spec.metric.stated,
         "method": {"settings": method, "description": about, "link": given["link"]},
         "protocol": options.model_dump(include={"arms", "levels", "at", "replicates", "exec", "device"}),
         "curves": _curves(run),

@@ -109,7 +109,7 @@ def _detail(name: str, against: Against) -> _Sheet:
 
 
 def _ranked_by(task: TaskComparison) -> str:
-    return ", by interquartile mean from ten replicates" if statistic_of(task.spec.domain) == "iqm" else ""
+    return ", by interquartile mean from ten replicates" if statistic_of(task.spec.metric) == "iqm" else ""
 
 
 def _ranks(task: TaskComparison) -> tuple[tuple[str, ...], ...]:

@@ -88,10 +88,9 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
     try:
         task = protocol.registered(registry, entry.task)
     except UsageError as error:
-        yield from _all("values", plausible.values(entry), True)
         yield Finding("task", str(error)), True
         return
-    outside = list(plausible.values(entry, task.spec.score_range))
+    outside = list(plausible.values(entry, task.spec.metric))
     yield from _all("values", outside, True)
     if not outside:
         yield from _all("values", plausible.remarkable(entry), False)
@@ -117,8 +116,9 @@ def _all(check: str, lines: Iterable[str], refused: bool) -> Iterator[tuple[Find
 
 
 def _other_task(entry: Measured, task: Task) -> Iterator[str]:
-    if entry.metric != task.spec.metric:
-        yield f"its metric is {entry.metric.model_dump()}, the task's {task.spec.metric.model_dump()}"
+    stated = task.spec.metric.stated
+    if entry.metric != stated:
+        yield f"its metric is {entry.metric.model_dump()}, the task's {stated.model_dump()}"
     if entry.provenance.data_fingerprint != task.spec.data.fingerprint:
         yield f"its data have fingerprint {entry.provenance.data_fingerprint}, the task's {task.spec.data.fingerprint}"
 

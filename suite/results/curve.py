@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult
-from suite.experiment.task import TaskSpec
+from suite.experiment.task import Metric, TaskSpec
 from suite.results.bootstrap import Statistic
 from suite.results.stats import Interval, estimate
 from suite.results.view import TaskView
@@ -20,7 +20,7 @@ class Point:
 
     Mean, SD and interval are those of the finished replicates only; `missing` and `diverged` name the others, and a
     verdict at a point with a diverged replicate is undecided. `centre` is what the interval is of: the mean, or from
-    ten finished replicates in RL the interquartile mean (`statistic`).
+    ten finished replicates the interquartile mean, where the metric asks for it (`statistic`).
     """
 
     level: int
@@ -107,7 +107,7 @@ def curves(
             level,
             density,
             tuple(there[r].value if r in there else None for r in wanted),
-            statistic_of(spec.domain),
+            statistic_of(spec.metric),
             missing=tuple(r for r in must if r not in there),
             diverged=tuple(r for r in wanted if r in there and there[r].diverged),
         )
@@ -123,9 +123,9 @@ def curves(
     return TaskCurves(spec, method, wanted, dense, drawn)
 
 
-def statistic_of(domain: str) -> Statistic:
-    """What a domain's values are summed up by: in RL their interquartile mean (Agarwal et al. 2021), from ten on."""
-    return "iqm" if domain == "rl" else "mean"
+def statistic_of(metric: Metric) -> Statistic:
+    """What values are summed up by, from ten on: their mean, or the interquartile mean (Agarwal et al. 2021)."""
+    return "iqm" if metric.statistic == "interquartile-mean" else "mean"
 
 
 def point_of(

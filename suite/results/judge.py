@@ -124,7 +124,7 @@ def _no_spread(difference: Difference) -> str:
 
 
 def _against(curves: TaskCurves, arm: str) -> list[Verdict]:
-    metric, statistic = curves.spec.metric, statistic_of(curves.spec.domain)
+    metric, statistic = curves.spec.metric, statistic_of(curves.spec.metric)
     rows: list[Row] = []
     for point in curves.arms["winning"]:
         if point.level == 0 or (arm != "dense" and curves.point(arm, point.level) is None):

@@ -29,7 +29,7 @@ def rival(entry_id: str = "rival", value: Any = papers, **changed: Any) -> Measu
     made = measured(
         value,
         entry_id,
-        metric=task.metric.model_dump(),
+        metric=task.metric.stated.model_dump(),
         **{k: v for k, v in changed.items() if k not in ("task", "provenance")},
     )
     ref = {"id": task.id, "version": task.version, "hash": task.hash, "scale": task.scale} | changed.get("task", {})
@@ -180,7 +180,7 @@ def test_lower_is_better_turns_the_difference_round(board: Board) -> None:
     metric = {"name": "log_perplexity", "unit": "nats", "higher_is_better": False, "chance": 5.0}
     task = spec(metric=metric)
     entry = rival(value=shifted(0.05), task={"hash": task.hash})
-    entry = Measured(**entry.model_dump() | {"metric": task.metric.model_dump()})
+    entry = Measured(**entry.model_dump() | {"metric": task.metric.stated.model_dump()})
     task_of = only(compare(run_of(view(papers, task)), board_of(board, entry)))
     assert all(v.verdict == "loses" and v.difference < 0 for v in task_of.against[0].verdicts)
     assert [ranking.rank for ranking in task_of.rankings] == [2, 2, 2, 2, 2]
@@ -199,13 +199,15 @@ def test_ranks_have_tie_groups_at_every_density_and_by_area(board: Board) -> Non
     assert levels[0].centres[RUN] == pytest.approx(sum(papers("winning", 1, r) for r in range(3)) / 3)
 
 
-def test_rl_is_ranked_by_the_interquartile_mean_that_is_shown(board: Board) -> None:
-    task = spec(id="rl/toy", metric={"name": "return", "unit": "reward", "chance": 20.0})
+def test_entries_are_ranked_by_the_interquartile_mean_that_is_shown(board: Board) -> None:
+    task = spec(
+        id="rl/toy", metric={"name": "return", "unit": "reward", "chance": 20.0, "statistic": "interquartile-mean"}
+    )
     ten = tuple(range(10))
     steady = rival(
         "steady", lambda arm, level, r: 490.0 + r / 10, replicates=10, task={"id": task.id, "hash": task.hash}
     )
-    steady = Measured(**steady.model_dump() | {"metric": task.metric.model_dump()})
+    steady = Measured(**steady.model_dump() | {"metric": task.metric.stated.model_dump()})
     run = run_of(view(lambda arm, level, r: 500.0 if r else 300.0, task, replicates=ten))
     comparison = compare(run, board_of(board, steady))
     area, *levels = only(comparison).rankings

@@ -71,11 +71,17 @@ def test_ranks_are_those_of_the_tie_groups(samples: list[list[float]], higher: b
         before += len(group)
 
 
-RETURN = METRIC | {"name": "return", "unit": "reward", "chance": 20.0, "margin": 25.0}
+RETURN = METRIC | {
+    "name": "return",
+    "unit": "reward",
+    "chance": 20.0,
+    "margin": 25.0,
+    "statistic": "interquartile-mean",
+}
 GAME = {"id": "rl/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"}
 
 
-def test_rl_is_ranked_by_the_interquartile_mean_that_is_shown() -> None:
+def test_entries_are_ranked_by_the_interquartile_mean_that_is_shown() -> None:
     """One failure of ten lowers the mean and not the interquartile mean."""
     entries = [
         measured(lambda arm, level, r: 500.0 if r else 300.0, "fails", replicates=10, task=GAME, metric=RETURN),

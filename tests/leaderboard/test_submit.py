@@ -67,7 +67,7 @@ def test_the_entry_has_every_value_of_the_run(finished: Path, board: Board) -> N
     assert path == board.root / "tutorial" / "breast-cancer-smoke-imp.json"
     entry, (view,) = entry_of(path), view_of(finished).tasks
     assert (entry.task.id, entry.task.hash, entry.task.scale) == (view.spec.id, view.spec.hash, "smoke")
-    assert (entry.metric, entry.method.settings, entry.author) == (view.spec.metric, view.method, "A. Tester")
+    assert (entry.metric, entry.method.settings, entry.author) == (view.spec.metric.stated, view.method, "A. Tester")
     assert entry.method.description.startswith("iterative magnitude pruning with late rewinding")
     assert entry.protocol.arms == ("winning", "reinit", "random")
     cells = {(cell.arm, cell.level, cell.replicate): cell for cell in view.cells}

@@ -14,7 +14,7 @@ import torch
 from synthetic_entries import claim, reported
 from tutorial_run import TUTORIAL
 
-from suite.leaderboard.board import Board, packaged, text_of
+from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.submit import submit
 from suite.leaderboard.validate import Report, validate
 from suite.tickets.mask import Mask
@@ -184,12 +184,6 @@ def copy_arm(table: Table) -> None:
         (copy_weights, "seeds", "random level 2 replicate 1 has the very weights of random level 2 replicate 0"),
         (copy_arm, "seeds", "random level 1 replicate 1 has the very weights of winning level 1 replicate 1"),
         (
-            lambda t: point(t, "winning", 1)["values"].__setitem__(0, 1.2),
-            "values",
-            "winning level 1 replicate 0 has accuracy 1.2, outside [0, 1]",
-        ),
-        (lambda t: point(t, "random", 2)["values"].__setitem__(1, -0.1), "values", "random level 2 replicate 1 has"),
-        (
             lambda t: point(t, "reinit", 0)["values"].__setitem__(0, 0.5),
             "level 0",
             "reinit has another level 0 than winning: the dense network is one",
@@ -264,41 +258,33 @@ def test_a_forged_entry_is_refused(entry: Path, change: Callable[[Table], object
     assert all(len(line.splitlines()) == 1 for _, line in found)
 
 
-def test_a_return_beyond_what_the_task_can_give_is_refused(board: Board) -> None:
-    """The packaged CartPole entry, one return a thousand times as high."""
-    (board.root / "rl").mkdir()
-    path = board.root / "rl" / "cartpole-lite-imp.json"
-    shutil.copy(packaged() / "rl" / path.name, path)
-    forge(path, lambda t: point(t, "winning", 3)["values"].__setitem__(0, 500_000.0))
-    assert [line for check, line in problems(path) if check == "values"] == [
-        "winning level 3 replicate 0 has return 500000.0, outside [0, 500]"
-    ]
+@pytest.mark.parametrize(
+    ("bounds", "outside"),
+    [
+        ("", []),
+        ("lowest = 0.0", ["random level 2 replicate 1 has accuracy -0.1, outside [0, inf]"]),
+        ("highest = 1.0", ["winning level 1 replicate 0 has accuracy 1.2, outside [-inf, 1]"]),
+        ("highest = 2.0", []),
+    ],
+)
+def test_a_score_outside_the_bounds_of_the_tasks_metric_is_refused(
+    entry: Path, tmp_path: Path, bounds: str, outside: list[str]
+) -> None:
+    def stray(table: Table) -> None:
+        point(table, "winning", 1)["values"][0] = 1.2
+        point(table, "random", 2)["values"][1] = -0.1
 
-
-def test_a_task_states_its_own_range_in_place_of_the_one_of_its_metric(entry: Path, tmp_path: Path) -> None:
-    """Accuracy in percent is no invention where the task says that it is in percent."""
-
-    def in_percent(table: Table) -> None:
-        for points in table["curves"].values():
-            for each in points:
-                each["values"] = [100 * value for value in each["values"]]
-
-    forge(entry, in_percent)
+    forge(entry, stray)
     plugin = tmp_path / TUTORIAL.name
-    plugin.write_text(TUTORIAL.read_text().replace("[scales.smoke]", "score_range = [0.0, 100.0]\n[scales.smoke]"))
-    assert any(check == "values" for check, _ in problems(entry))
-    assert not [finding for finding in validate(entry, None, [plugin]).problems if finding.check == "values"]
+    plugin.write_text(TUTORIAL.read_text().replace("margin = 0.02", f"margin = 0.02, {bounds}".rstrip(", ")))
+    found = [finding.line for finding in validate(entry, None, [plugin]).problems if finding.check == "values"]
+    assert found == outside
 
 
-def test_a_loss_below_zero_is_refused(entry: Path) -> None:
-    """The range is the metric's, whatever the task."""
-
-    def lower(table: Table) -> None:
-        table["metric"] |= {"name": "log_perplexity", "unit": "nats", "higher_is_better": False}
-        point(table, "winning", 1)["values"][0] = -0.5
-
-    forge(entry, lower)
-    assert ("values", "winning level 1 replicate 0 has log_perplexity -0.5, outside [0, inf]") in problems(entry)
+def test_the_statistic_is_the_tasks_own(entry: Path) -> None:
+    """Replicates summed up otherwise than the task says would stand beside others under one name."""
+    forge(entry, lambda t: t["metric"].update(statistic="interquartile-mean"))
+    assert any(check == "task" and "its metric is" in line for check, line in problems(entry))
 
 
 @pytest.mark.parametrize(

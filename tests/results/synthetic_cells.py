@@ -6,7 +6,7 @@ from typing import Any
 
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult, Layer, Provenance, Spent
-from suite.experiment.task import Data, Metric, StepCost, TaskSpec, Training
+from suite.experiment.task import Data, StepCost, TaskMetric, TaskSpec, Training
 from suite.results.view import TaskView
 
 SIZES = {"fc1.weight": 2000, "fc2.weight": 400, "head.weight": 100}
@@ -33,7 +33,7 @@ def spec(**changed: Any) -> TaskSpec:
         "title": "Toy task",
     }
     fields |= changed
-    return TaskSpec(**fields | {"metric": Metric(**metric | changed.get("metric", {}))})
+    return TaskSpec(**fields | {"metric": TaskMetric(**metric | changed.get("metric", {}))})
 
 
 def cell(task: TaskSpec, arm: str, level: int, replicate: int, value: float | None, **changed: Any) -> CellResult:

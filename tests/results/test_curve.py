@@ -103,13 +103,14 @@ def test_the_same_cell_twice_counts_once() -> None:
     assert curves_of(replace(run, cells=(*run.cells, run.cells[0]))) == curves_of(run)
 
 
-def test_rl_uses_the_interquartile_mean_from_ten_replicates() -> None:
+def test_a_metric_is_summed_up_by_its_own_statistic_from_ten_replicates() -> None:
     def score(arm: str, level: int, replicate: int) -> float:
         return 0.0 if replicate == 0 else 400.0 + replicate
 
-    rl = curves_of(view(score, spec(id="rl/toy"), replicates=tuple(range(10)), levels=1))
-    assert (rl.dense.statistic, rl.dense.centre) == ("iqm", pytest.approx(404.5))
-    assert rl.dense.mean == pytest.approx(364.5)
-    vision = curves_of(view(score, spec(), replicates=tuple(range(10)), levels=1))
-    assert vision.dense.statistic == "mean"
-    assert vision.dense.centre == vision.dense.mean
+    robust = spec(metric={"statistic": "interquartile-mean"})
+    robust_curves = curves_of(view(score, robust, replicates=tuple(range(10)), levels=1))
+    assert (robust_curves.dense.statistic, robust_curves.dense.centre) == ("iqm", pytest.approx(404.5))
+    assert robust_curves.dense.mean == pytest.approx(364.5)
+    plain = curves_of(view(score, spec(), replicates=tuple(range(10)), levels=1))
+    assert plain.dense.statistic == "mean"
+    assert plain.dense.centre == plain.dense.mean

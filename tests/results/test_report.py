@@ -228,7 +228,7 @@ def test_json_is_finite_whatever_the_scores(score: float) -> None:
 
 
 def test_json_gives_the_interquartile_mean_where_the_interval_is_its_own() -> None:
-    rl = spec(id="rl/toy")
+    rl = spec(id="rl/toy", metric={"statistic": "interquartile-mean"})
     (ten,) = as_json(run_of(view(papers, rl, replicates=tuple(range(10)))))["tasks"]
     (three,) = as_json(run_of(view(papers, rl)))["tasks"]
     point = ten["arms"]["winning"][1]

@@ -2,8 +2,10 @@
 
 import json
 import random
+import tempfile
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,7 +14,8 @@ import pytest
 import torch
 
 from domains.rl import envs
-from domains.rl.learner import WINDOW, A2CLearner
+from domains.rl.cohort import A2CCohort
+from domains.rl.learner import A2CLearner
 from suite.experiment.errors import Diverged, RunError, UsageError
 from suite.experiment.learner import Learner, Probed, Snapshot, Span
 from suite.experiment.runtime import Runtime
@@ -147,14 +150,17 @@ def test_evaluation_alters_nothing_and_has_starts_of_its_own() -> None:
     assert _same(before, learner.snapshot())
     assert learner.model.training == training
     assert learner.evaluate("test") == test
-    assert validation["return"] == test["return"]
+    assert validation["training_return"] == test["training_return"]
     assert validation["evaluation_return"] != test["evaluation_return"]
     learner.advance(20)
     undisturbed.advance(20)
     assert torch.equal(_weights(learner), _weights(undisturbed))
 
 
-def test_the_return_is_the_mean_of_the_last_hundred_training_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("window", [100, 7])
+def test_the_training_return_is_the_mean_of_the_last_episodes_of_the_window(
+    monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
     ended: list[int] = []
     lengths: dict[int, int] = {}
     step_wait = envs.CartPole.step_wait
@@ -167,21 +173,62 @@ def test_the_return_is_the_mean_of_the_last_hundred_training_episodes(monkeypatc
                 ended.append(lengths.pop(i))
         return result
 
-    learner = _learner(Span(0, 150))
+    learner = _learner(Span(0, 150), spec=_spec("smoke", {"training.settings.window": window}))
     monkeypatch.setattr(envs.CartPole, "step_wait", counted)
     learner.advance(150)
     monkeypatch.undo()
-    assert len(ended) > 2 * WINDOW
+    assert len(ended) > 2 * 100
     # CartPole pays 1 a step: an undiscounted, unscaled return is an episode's length.
-    assert learner.evaluate("test")["return"] == pytest.approx(np.mean(ended[-100:]))
-    assert learner.trace()[-1] == {"step": 150, "return": learner.evaluate("test")["return"]}
+    assert learner.evaluate("test")["training_return"] == pytest.approx(np.mean(ended[-window:]))
+    assert learner.trace()[-1] == {"step": 150, "training_return": learner.evaluate("test")["training_return"]}
     assert len(learner.trace()) <= 101
+
+
+@pytest.mark.parametrize("episodes", [1, 30])
+def test_the_evaluation_return_is_the_mean_of_as_many_first_episodes_as_the_task_says(
+    monkeypatch: pytest.MonkeyPatch, episodes: int
+) -> None:
+    learner = _learner(Span(0, 20), spec=_spec("smoke", {"training.settings.evaluation_episodes": episodes}))
+    learner.advance(20)
+    first: dict[int, float] = {}
+    step_wait = envs.CartPole.step_wait
+
+    def seen(self: envs.CartPole) -> Any:
+        result = step_wait(self)
+        for i, value in self.finished:
+            first.setdefault(i, value)
+        return result
+
+    monkeypatch.setattr(envs.CartPole, "step_wait", seen)
+    found = learner.evaluate("test")["evaluation_return"]
+    assert sorted(first) == list(range(episodes))
+    assert found == pytest.approx(np.mean(list(first.values())))
+
+
+def test_a_learner_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    learner = _learner(Span(0, 2))
+    learner.advance(2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_advantage_cannot_be_normalised() -> None:
+    """Its standard deviation is no number: refused before the first step, not recorded as a run that diverged."""
+    alone = {"training.batch": 1, "training.settings.n_envs": 1, "training.settings.n_steps": 1}
+    normalised = _spec("smoke", alone | {"training.settings.normalize_advantage": True})
+    with pytest.raises(UsageError, match="normalize_advantage"):
+        _learner(Span(0, 2), spec=normalised)
+    with pytest.raises(UsageError, match="normalize_advantage"):
+        A2CCohort(normalised, [Streams(normalised.hash, 1000)], Span(0, 2), Runtime())
+    plain = _learner(Span(0, 2), spec=_spec("smoke", alone))
+    plain.advance(2)
+    assert bool(_weights(plain).isfinite().all())
 
 
 def test_rewards_are_scaled_for_the_agent_only() -> None:
     learner = _learner(Span(0, 10), spec=_short_episodes(4))
     learner.advance(10)
-    assert learner.evaluate("test") == {"return": 4.0, "evaluation_return": 4.0}
+    assert learner.evaluate("test") == {"evaluation_return": 4.0, "training_return": 4.0}
     rewards = envs.CartPole(3, seeds=[0], reward_scale=0.25).step(np.array([0, 1, 0]))[1]
     assert isinstance(rewards, np.ndarray)
     assert rewards.tolist() == [0.25, 0.25, 0.25]
@@ -264,18 +311,19 @@ def test_the_learning_rate_follows_the_schedule(span: Span, positions: list[int]
     assert used == pytest.approx([0.5e-3 * (1 - position / 8) for position in positions])
 
 
-def test_a_run_from_step_k_starts_its_environments_afresh_from_the_stream_of_k() -> None:
+def test_all_arms_of_a_replicate_share_the_seeds_of_their_environments() -> None:
+    """A winning ticket starts at step k, a redrawn one at step 0: the difference between them is paired."""
+
     def starts(learner: A2CLearner) -> list[list[float]]:
         return learner.snapshot().tensors["rollout.observations"].tolist()  # type: ignore[no-any-return]
 
     zero, four, again = _learner(Span(0, 8)), _learner(Span(4, 8)), _learner(Span(4, 8))
     assert torch.equal(_weights(zero), _weights(four))
-    assert starts(four) == starts(again) != starts(zero)
-    assert starts(zero) == starts(_learner(Span(0, 3)))
-    actions = [each.snapshot().tensors["random.0"] for each in (four, again, zero, _learner(Span(4, 8), 1001))]
+    other = _learner(Span(4, 8), 1001)
+    assert starts(four) == starts(zero) != starts(other)
+    actions = [each.snapshot().tensors["random.0"] for each in (four, zero, other)]
     assert torch.equal(actions[0], actions[1])
     assert not torch.equal(actions[0], actions[2])
-    assert not torch.equal(actions[0], actions[3])
     four.advance(8)
     again.advance(8)
     assert torch.equal(_weights(four), _weights(again))
