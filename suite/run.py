@@ -19,7 +19,7 @@ from suite.experiment.loading import references
 from suite.experiment.method import Method
 from suite.experiment.methods import method_changes
 from suite.experiment.options import RunOptions
-from suite.experiment.plan import Plan
+from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
@@ -148,18 +148,24 @@ def _check_learners(plans: Sequence[Plan], executor: Executor, plugins: tuple[Pa
     What fails otherwise, such as a library that is missing or a process that dies, is left to the task's own cells,
     which meet it and say so: the other tasks go on.
     """
-    waiting, running = list(plans), dict[Future[None], int]()
+    waiting, running = [cell for plan in plans for cell in _heads(plan)], dict[Future[None], int]()
     free = list(range(executor.slots))
     while waiting or running:
         while waiting and free:
             slot = free.pop(0)
-            job = Job((waiting.pop(0).cells[0],), None, plugins, runtime)
+            job = Job((waiting.pop(0),), None, plugins, runtime)
             running[executor.submit(job, slot)] = slot
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             free.append(running.pop(future))
             error = future.exception()
             if isinstance(error, UsageError):
                 raise error
+
+
+def _heads(plan: Plan) -> list[Cell]:
+    """The first cell of every task that a plan trains, and the first that starts from another one's ticket."""
+    heads = {(cell.spec.hash, cell.start.foreign(cell.spec) is None): cell for cell in reversed(plan.cells)}
+    return list(heads.values())[::-1]
 
 
 def _execute(
@@ -195,17 +201,17 @@ def view_of(folder: Path) -> RunView:
     views = []
     for request in requests:
         task, planned = request.task, request.plan
-        found = [result for cell in planned if (result := store.cell(cell.key)) is not None]
+        found = [result for cell in planned.shown if (result := store.cell(cell.key)) is not None]
         first, count = task.options.first_replicate, task.options.replicates
         views.append(
             TaskView(
                 spec=task.spec,
-                method=task.method,
+                method=planned.task.method,
                 arms=task.options.arms,
                 levels=task.options.levels,
                 at=task.options.at,
                 replicates=tuple(range(first, first + count)),
-                expected=len(planned.cells),
+                expected=len(planned.shown),
                 cells=tuple(found),
                 references=request.references or {},
             )
@@ -226,7 +232,7 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
             {
                 "task": task.spec.id,
                 "scale": task.spec.scale,
-                "method": task.method.name,
+                "method": planned.task.method.name,
                 "cells": len(results),
                 "done": len(done),
                 "diverged": sum(result.diverged for result in results.values() if result is not None),

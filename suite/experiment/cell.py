@@ -21,7 +21,7 @@ from suite.experiment.prune import make_masks
 from suite.experiment.result import CellResult, Layer, Spent
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
-from suite.experiment.starting import check_same, kept_name, mask_of, started
+from suite.experiment.starting import check_same, kept_name, mask_of, notes_of, started
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -143,7 +143,7 @@ class _Training:
                 density=mask.density,
                 total_density=mask.total_density(self._single),
                 layers={name: Layer(remaining=int(kept.sum()), size=kept.numel()) for name, kept in mask.items()},
-                notes=self._trainee.notes(),
+                notes=self._trainee.notes() | notes_of(cell, self._runtime),
                 weights_digest=digest_of(weights[i]),
                 mask_digest=mask.digest,
                 spent=Spent(
@@ -218,7 +218,7 @@ def _prune(cell: Cell, end: Weights | None, store: Store, runtime: Runtime) -> l
     learner = build(cell, runtime)
     if end is not None:
         learner.model.load_state_dict(end)
-    return make_masks(cell, learner, mask_of(cell, store, learner.model), unpruned, store)
+    return make_masks(cell, learner, mask_of(cell, store, learner.model, runtime), unpruned, store)
 
 
 def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:

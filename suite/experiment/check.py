@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from suite.experiment.carrying import carried
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.plan import Cell
@@ -11,11 +12,17 @@ from suite.experiment.trainee import build, trainee
 
 
 def check_learner(cell: Cell, runtime: Runtime) -> None:
-    """Build a task's learner, and its cohort if the cell is of one; raises UsageError for what they refuse."""
+    """Build a task's learner, and its cohort if the cell is of one; raises UsageError for what they refuse.
+
+    It is also raised for a ticket of another task that does not fit.
+    """
     try:
         _check_prunable(cell.spec, {name: tuple(p.shape) for name, p in build(cell, runtime).model.named_parameters()})
         if cell.cohort:
             trainee([cell], runtime)
+        source = cell.start.foreign(cell.spec)
+        if source is not None:
+            carried(source, cell.spec, runtime)
     except UsageError as error:
         raise UsageError(f"{cell.spec.id} {cell.spec.scale}: {error}") from error
 

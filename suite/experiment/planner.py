@@ -55,11 +55,15 @@ def check(task: Task, facts: Facts) -> None:
 
 @dataclass
 class Chain:
-    """One replicate on its way down: its dense run, the run to prune next, and the masks known so far, by level."""
+    """One replicate on its way down: its dense run, the run to prune next, and the masks known so far.
+
+    `masks` and `makers` are, by level, the keys of masks and of the runs that they are pruned from.
+    """
 
     dense: Origin | None = None
     parent: Origin | None = None
     masks: dict[int, str] = field(default_factory=dict)
+    makers: dict[int, str] = field(default_factory=dict)
 
 
 class Planner:
@@ -161,6 +165,7 @@ class Planner:
         if cell.arm == DENSE or (self._ladder and cell.arm == LADDER):
             chain.parent = origin
         chain.masks.update({cell.level + prune.level: prune.key for prune in cell.prunes})
+        chain.makers.update({cell.level + prune.level: cell.key for prune in cell.prunes})
 
     @property
     def _ladder(self) -> bool:

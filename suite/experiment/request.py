@@ -6,6 +6,7 @@ of criterion and arms) is therefore written down when the run is made, and nothi
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,8 @@ from suite.experiment.options import RunOptions
 from suite.experiment.plan import LADDER, ArmFacts, CriterionFacts, Facts, Plan
 from suite.experiment.planner import plan
 from suite.experiment.task import TaskSpec
-from suite.experiment.taskfile import Task
+from suite.experiment.taskfile import Carry, Source, Task
+from suite.experiment.transfer import plan_transfer
 
 SCHEMA = 2
 """Version of run.json; the first had no digest, and named plugins by paths that were loaded."""
@@ -31,6 +33,16 @@ class NamedPlugin(Frozen):
 
     name: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SourceRequest(Frozen):
+    """The source of a transfer as it was asked for; see `Request`, whose arms and criterion it shares."""
+
+    spec: TaskSpec
+    method: Method
+    code: str
+    versions: ResultVersions
+    carry: Carry
 
 
 class Request(Frozen):
@@ -50,6 +62,7 @@ class Request(Frozen):
     handed_steps: tuple[int, ...] = ()
     versions: ResultVersions = Field(default_factory=ResultVersions)
     arms: dict[str, ArmFacts]
+    source: SourceRequest | None = None
     command: str
     plugins: tuple[NamedPlugin, ...] = ()
     references: dict[str, dict[str, float]] | None = None
@@ -57,27 +70,49 @@ class Request(Frozen):
     @property
     def task(self) -> Task:
         """The task, as its file or plugin gave it."""
-        return Task(self.spec, self.method, self.options, self.code)
+        task = Task(self.spec, self.method, self.options, self.code)
+        if self.source is None:
+            return task
+        finder = Task(self.source.spec, self.source.method, self.options, self.source.code)
+        return replace(task, source=Source(finder, self.source.carry))
 
     @property
     def plan(self) -> Plan:
         """The cells of the run."""
         criterion = CriterionFacts(self.criterion_code, self.handed_rewound, self.handed_steps)
-        return plan(self.task, Facts(self.arms, criterion, self.versions))
+        facts = Facts(self.arms, criterion, self.versions)
+        if self.source is None:
+            return plan(self.task, facts)
+        return plan_transfer(self.task, facts, replace(facts, versions=self.source.versions))
 
     @property
     def third_party(self) -> str:
         """Digests of all third parties' code in the run, each once: its task's, its criterion's, its arms'."""
-        own = (self.code, self.criterion_code, *(self.arms[arm].code for arm in self.options.arms))
+        codes = (self.code, *(() if self.source is None else (self.source.code,)))
+        own = (*codes, self.criterion_code, *(self.arms[arm].code for arm in self.options.arms))
         return " ".join(dict.fromkeys(found for found in own if found))
 
     def same_as(self, other: "Request") -> bool:
-        """Whether both ask for one task by one method."""
-        return (self.spec.hash, self.method.hash) == (other.spec.hash, other.method.hash)
+        """Whether both ask for one task by one method, with tickets from one source."""
+        return self._identity == other._identity
+
+    @property
+    def _identity(self) -> tuple[str, ...]:
+        source = self.source
+        found = () if source is None else (source.spec.hash, source.method.hash, source.carry)
+        return (self.spec.hash, self.method.hash, *found)
 
 
-def request_of(task: Task, facts: Facts, command: str, plugins: Iterable[Path]) -> Request:
-    """The request of a task; of the arms that `facts` know it keeps those it needs."""
+def request_of(
+    task: Task, facts: Facts, command: str, plugins: Iterable[Path], source_facts: Facts | None = None
+) -> Request:
+    """The request of a task, or of a transfer to it; of the arms that `facts` know it keeps those it needs."""
+    source = None
+    if task.source is not None and source_facts is not None:
+        own = task.source.task
+        source = SourceRequest(
+            spec=own.spec, method=own.method, code=own.code, versions=source_facts.versions, carry=task.source.carry
+        )
     needed = dict.fromkeys((LADDER, *task.options.arms))
     return Request(
         spec=task.spec,
@@ -89,6 +124,7 @@ def request_of(task: Task, facts: Facts, command: str, plugins: Iterable[Path]) 
         handed_steps=facts.criterion.steps,
         versions=facts.versions,
         arms={arm: facts.arms[arm] for arm in needed},
+        source=source,
         command=command,
         plugins=tuple(NamedPlugin(name=path.name, sha256=sha256(path.read_bytes()).hexdigest()) for path in plugins),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ from suite.experiment.request import Request, request_of
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.store import DiskFull, Store
 from suite.experiment.taskfile import Task
+from suite.experiment.transfer import plan_transfer
 
 if TYPE_CHECKING:
     from suite.tickets.arms import Arm
@@ -73,10 +74,19 @@ class Outcome:
 
 
 def make_plan(task: Task) -> Plan:
-    """The plan of a task under the arms and criteria that are registered.
+    """The plan of a task, or of a transfer to it, under the arms and criteria that are registered.
 
     Raises UsageError for an unknown arm or criterion, or a criterion that needs probes of a task that has none.
     """
+    _check_known(task)
+    if task.source is None:
+        return plan(task, facts_of(task))
+    source = replace(task.source.task, options=task.options)
+    _check_known(source)
+    return plan_transfer(task, facts_of(task), facts_of(source))
+
+
+def _check_known(task: Task) -> None:
     from suite.tickets.arms import ARMS
     from suite.tickets.scores import CRITERIA
 
@@ -92,7 +102,6 @@ def make_plan(task: Task) -> Plan:
             f"criterion {criterion.name!r} needs probes (fixed batches to differentiate on), "
             f"which {task.spec.id} has not; criteria without: {without}"
         )
-    return plan(task, facts_of(task))
 
 
 def facts_of(task: Task) -> Facts:
@@ -115,7 +124,8 @@ def _arm_facts(arm: "Arm") -> ArmFacts:
 
 def asked(task: Task, command: str, plugins: Iterable[Path]) -> Request:
     """What `run.json` keeps of a task whose plan could be made."""
-    return request_of(task, facts_of(task), command, plugins)
+    source = None if task.source is None else facts_of(replace(task.source.task, options=task.options))
+    return request_of(task, facts_of(task), command, plugins, source)
 
 
 def execute(

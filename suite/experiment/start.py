@@ -49,6 +49,11 @@ class Start:
     mask_key: str | None = None
     origin: Origin | None = None
 
+    def foreign(self, task: TaskSpec) -> TaskSpec | None:
+        """The other task that mask or weights are carried from, of a cell of `task`; None if all is its own."""
+        tasks = (self.task, *(() if self.origin is None else (self.origin.cell.spec,)))
+        return next((other for other in tasks if other != task), None)
+
     def recipe(self, arm: str, weights: str, inherits: bool) -> dict[str, Any]:
         """What a key holds of a start under an arm of `rewound` or `fresh` weights, which may inherit from the start's.
 

@@ -4,10 +4,11 @@ Weights that other cells start from are kept in the store's cache; where they ar
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
+from suite.experiment.carrying import carried, carried_mask, shapes
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Snapshot
 from suite.experiment.plan import DENSE, Cell
@@ -40,7 +41,9 @@ def started(cells: Sequence[Cell], store: Store, runtime: Runtime) -> Started:
     running.load(weights)
     model = build(cells[0], runtime).model if cells[0].cohort else running.model
     masks = [
-        Mask.dense(model, cell.spec.prunable) if cell.cohort and store.ticketless(cell) else mask_of(cell, store, model)
+        Mask.dense(model, cell.spec.prunable)
+        if cell.cohort and store.ticketless(cell)
+        else mask_of(cell, store, model, runtime)
         for cell in cells
     ]
     return Started(running, masks, model)
@@ -48,8 +51,13 @@ def started(cells: Sequence[Cell], store: Store, runtime: Runtime) -> Started:
 
 def start_weights(cell: Cell, store: Store, runtime: Runtime) -> Weights | None:
     """All parameters and buffers that a cell begins with, its mask not applied; None for those it is built with."""
+    if cell.arm == DENSE or store.ticketless(cell):
+        return None
+    source = cell.start.foreign(cell.spec)
+    if source is not None:
+        return _transferred(cell, carried(source, cell.spec, runtime), store, runtime)
     origin = cell.start.origin
-    if cell.arm == DENSE or origin is None or store.ticketless(cell):
+    if origin is None:
         return None
     if cell.weights == "rewound":
         return weights_at(origin, store, runtime)
@@ -59,14 +67,46 @@ def start_weights(cell: Cell, store: Store, runtime: Runtime) -> Weights | None:
     ticket = weights_at(origin, store, runtime)
     fresh = build(cell, runtime).model
     there = {name: ticket[name].to(value.device) for name, value in fresh.state_dict().items()}
-    return dict(inherit(copied(fresh), there, mask_of(cell, store, fresh)))
+    return dict(inherit(copied(fresh), there, mask_of(cell, store, fresh, runtime)))
 
 
-def mask_of(cell: Cell, store: Store, model: nn.Module) -> Mask:
-    """The cell's own mask: the ticket's, changed as the arm says; the dense one at level 0."""
+def _transferred(cell: Cell, names: frozenset[str], store: Store, runtime: Runtime) -> Weights:
+    """What a transferred ticket begins with: tensors that are not carried have one draw, the same under every arm."""
+    own = replace(cell, weights="rewound")  # its stream is that of the task's own initial weights
+    initial = copied(build(own, runtime).model)
+    origin = cell.start.origin
+    source = weights_at(origin, store, runtime) if origin is not None else initial
+    ticket = {name: source[name].to(value.device) if name in names else value for name, value in initial.items()}
+    if cell.weights == "rewound":
+        return ticket
+    model = build(cell, runtime).model
+    fresh = {name: value if name in names else initial[name] for name, value in copied(model).items()}
+    inherit = ARMS[cell.arm].inherit
+    return fresh if inherit is None else dict(inherit(fresh, ticket, mask_of(cell, store, model, runtime)))
+
+
+def mask_of(cell: Cell, store: Store, model: nn.Module, runtime: Runtime) -> Mask:
+    """The cell's own mask: the ticket's, changed as the arm says; the dense one at level 0.
+
+    Another task's mask covers the tensors that are carried, and no others.
+    """
     if cell.mask_key is None:
         return Mask.dense(model, cell.spec.prunable)
-    return ARMS[cell.arm].mask(store.mask(cell.mask_key).mask, cell.streams.seed("permutation", cell.level))
+    mask, source = store.mask(cell.mask_key).mask, cell.start.task
+    if source != cell.spec:
+        mask = carried_mask(mask, carried(source, cell.spec, runtime))
+    return ARMS[cell.arm].mask(mask, cell.streams.seed("permutation", cell.level))
+
+
+def notes_of(cell: Cell, runtime: Runtime) -> dict[str, str]:
+    """What a result says of a start from another task: whose, and which parameters were drawn anew."""
+    source = cell.start.foreign(cell.spec)
+    if source is None:
+        return {}
+    own = carried(source, cell.spec, runtime)
+    fresh = ", ".join(name for name in shapes(cell.spec, runtime) if name not in own)
+    found = {"tickets of": f"{source.id} {source.version} {source.scale}, hash {source.hash[:12]}"}
+    return found | ({"drawn anew under every arm": fresh} if fresh else {})
 
 
 def weights_at(origin: Origin, store: Store, runtime: Runtime) -> Weights:

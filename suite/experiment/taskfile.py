@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -17,15 +17,29 @@ from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
 from suite.experiment.task import TaskSpec
 
+Carry = Literal["both", "mask", "weights"]
+
 
 @dataclass(frozen=True)
 class Task:
-    """A task at one scale with its defaults, and the digest of the code that a plugin brought (empty if built in)."""
+    """A task at one scale with its defaults, and the digest of the code that a plugin brought (empty if built in).
+
+    Of a transfer it is the target, and its tickets come from `source`.
+    """
 
     spec: TaskSpec
     method: Method
     options: RunOptions
     code: str = ""
+    source: "Source | None" = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The task whose tickets are transferred, and what of them is carried to the target."""
+
+    task: Task
+    carry: Carry
 
 
 @dataclass(frozen=True)

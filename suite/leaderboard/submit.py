@@ -122,6 +122,11 @@ def _finished(store: Store, request: Request, given: Sequence[Path]) -> _Finishe
     task = request.task
     spec, options = task.spec, task.options
     what = f"{spec.id} {task.method.name} in {store.root}"
+    if task.source is not None:
+        raise UsageError(
+            f"{what} is a transfer from {task.source.task.spec.id}: entries have no source yet, "
+            "submit a run of one task (choose it with --task and --method)"
+        )
     plugins = tuple(needed(request, given))
     protocol.registered(Registry(plugins), _ref(task))
     load_extensions(plugins)

@@ -53,14 +53,17 @@ def points(seed: int) -> tuple[Tensor, Tensor]:
 class ToyLearner(SupervisedLearner):
     """Fresh points every step; dropout where the task says so."""
 
+    outputs = 3
+
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         hidden, dropout = spec.model["hidden"], spec.model["dropout"]
         assert isinstance(hidden, int)
         assert isinstance(dropout, float)
-        super().__init__(
-            spec, streams, span, runtime,
-            lambda: nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, 3), nn.Dropout(dropout)),
-        )  # fmt: skip
+
+        def build() -> nn.Module:
+            return nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, self.outputs), nn.Dropout(dropout))
+
+        super().__init__(spec, streams, span, runtime, build)
 
     def loss(self, step: int) -> Tensor:
         inputs, labels = points(self._streams.seed("data", step))
@@ -74,6 +77,12 @@ class ToyLearner(SupervisedLearner):
 
     def probes(self, n: int) -> Sequence["ToyProbe"]:
         return [ToyProbe(self.model, *points(index)) for index in range(n)]
+
+
+class WideLearner(ToyLearner):
+    """The same with one output more than there are classes."""
+
+    outputs = 4
 
 
 class ToyProbe:
