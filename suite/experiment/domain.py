@@ -12,16 +12,21 @@ from suite.experiment.frozen import Frozen
 
 PACKAGE = "domains"
 MANIFEST = "domain.toml"
+COMPUTING = ("python", "torch", "numpy")
+"""What the bits of every result depend on."""
 
 
 class Domain(Frozen):
-    """One domain. `result_versions` has an entry for each of its learners and cohorts, by their references.
+    """One domain. `computing` names the distributions that the bits of its results depend on.
+
+    `result_versions` has an entry for each of its learners and cohorts, by their references.
 
     A version is raised whenever a change of code can change a number of that learner: its stored cells, and no others,
     are then never used again.
     """
 
     name: str
+    computing: tuple[str, ...] = ()
     result_versions: dict[str, Annotated[int, Field(ge=1)]]
 
 
@@ -39,6 +44,13 @@ def domains() -> dict[str, Domain]:
     manifests = [folder.joinpath(MANIFEST) for folder in folders if folder.is_dir()]
     found = [Domain(**tomllib.loads(path.read_text("utf-8"))) for path in manifests if path.is_file()]
     return {domain.name: domain for domain in found}
+
+
+def computing(domain: str) -> tuple[str, ...]:
+    """The distributions that the bits of a domain's results depend on; of a domain not known here, those of all."""
+    known = domains()
+    wanted = [known[domain]] if domain in known else known.values()
+    return (*COMPUTING, *dict.fromkeys(name for each in wanted for name in each.computing))
 
 
 def result_versions(reference: str) -> ResultVersions:

@@ -5,12 +5,12 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import torch
 
 from suite.experiment.cell import run_cells
+from suite.experiment.domain import computing
 from suite.experiment.errors import UsageError
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan
 from suite.experiment.plugins import load_extensions
@@ -31,12 +31,6 @@ from suite.tickets.ticket import load
 
 Tell = Callable[[str, int, int], None]
 """Told now and then how far a cell, or a cohort by its first cell, is: (its name, steps taken, steps in all)."""
-
-COMPUTING = ("python", "torch", "numpy")
-"""What the bits of every task depend on; the data that other packages bring have a fingerprint."""
-
-COMPUTING_TOO = {"vision": (), "rl": ("gymnasium", "stable-baselines3"), "nlp": ("tokenizers",)}
-"""What they depend on besides in a domain; in one that is not known here, on all of these."""
 
 Tickets = Mapping[tuple[int, int], Path]
 """Ticket files by (level, replicate)."""
@@ -216,7 +210,7 @@ def same_machine(domain: str, claimed: Provenance, here: Provenance) -> bool:
     All that provenance says of the hardware counts, since one processor name can stand for several sets of kernels. No
     entry says which GPU it was run on.
     """
-    versions = ({name: of.versions.get(name) for name in _computing(domain)} for of in (claimed, here))
+    versions = ({name: of.versions.get(name) for name in computing(domain)} for of in (claimed, here))
     alike = here.device == "cpu" and here.threads == claimed.threads
     return alike and next(versions) == next(versions) and _hardware(claimed) == _hardware(here)
 
@@ -225,10 +219,6 @@ def _hardware(source: Provenance) -> dict[str, str | int]:
     return {fact: value for fact, value in source.hardware.items() if fact != "cores"}
 
 
-def _computing(domain: str) -> tuple[str, ...]:
-    return (*COMPUTING, *COMPUTING_TOO.get(domain, tuple(chain.from_iterable(COMPUTING_TOO.values()))))
-
-
 def _machine(domain: str, source: Provenance) -> str:
-    versions = ", ".join(f"{name} {source.versions.get(name, 'unknown')}" for name in _computing(domain))
+    versions = ", ".join(f"{name} {source.versions.get(name, 'unknown')}" for name in computing(domain))
     return f"{source.hardware.get('cpu', 'unknown')}, {counted(source.threads, 'thread')}, {versions}"
