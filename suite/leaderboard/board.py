@@ -1,14 +1,12 @@
-"""The folder of a leaderboard: entries one file each, the index of every domain, ticket files.
+"""The folder of a leaderboard: entries one file each, the index of every domain, the masks.
 
-<board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/masks/<domain>/<entry id>/   <board>/schema.json
+<board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/schema.json
+<board>/masks/<domain>/<entry id>/replicate-000.ladder   <board>/upload/… (ladders on their way to an address)
 """
 
-import errno
 import json
 import os
 import shutil
-import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,7 +19,8 @@ from pydantic import ValidationError
 
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.store import FULL
-from suite.files import replace_file
+from suite.files import NotRegular, clean, read_regular, replace_file, temporary_name
+from suite.leaderboard.location import is_address
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
 
 MOST_BYTES = 20 * 2**20
@@ -54,21 +53,11 @@ def read(path: Path) -> AnyEntry:
 def _table(path: Path) -> dict[str, Any]:
     """The JSON object in a file: a regular file of no more than `MOST_BYTES`, every number finite, no key twice."""
     try:
-        # Opened without following a link and without waiting for a pipe; all checks are on what was opened.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        content = read_regular(path, MOST_BYTES)
     except FileNotFoundError as error:
         raise BadEntry(f"{path}: there is no such file") from error
-    except OSError as error:
-        reason = "is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
-        raise BadEntry(f"{path}: {reason}; an entry is a file of its own") from error
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(handle)
-        raise BadEntry(f"{path}: is no regular file")
-    with os.fdopen(handle, "rb") as file:
-        if facts.st_size > MOST_BYTES:
-            raise BadEntry(f"{path}: has {facts.st_size / 2**20:.0f} MiB; an entry has at most {MOST_BYTES >> 20}")
-        content = file.read(MOST_BYTES + 1)
+    except NotRegular as error:
+        raise BadEntry(f"{error}; an entry is a file of its own of at most {MOST_BYTES >> 20} MiB") from error
     try:
         table = json.loads(content, parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
     except (ValueError, RecursionError) as error:
@@ -148,9 +137,22 @@ class Board:
         known = ", ".join(f"{entry.domain}/{entry.id}" for entry in self.entries()) or "none"
         raise UsageError(f"no entry {name!r} on the board; there are: {known}")
 
-    def tickets(self, entry: Measured) -> Path:
-        """The folder of an entry's ticket files."""
+    def masks(self, entry: Measured) -> Path:
+        """The folder of an entry's ladder files, where they lie in the board."""
         return self.root / "masks" / entry.domain / entry.id
+
+    @property
+    def without_masks(self) -> bool:
+        """Whether this is the installed suite's board, which comes without masks."""
+        return not (self.root / "masks").exists() and self.root.resolve() == packaged().resolve()
+
+    def keeps(self, entry: Measured) -> Path:
+        """The folder that an entry's ladder files are written to: the board's, its location, or one to be uploaded."""
+        if entry.masks is None:
+            return self.masks(entry)
+        at = entry.masks.location
+        root = self.root / "upload" if is_address(at) else self.root / at
+        return root / entry.domain / entry.id
 
     def index(self, domain: str) -> Index:
         """The index of a domain as its entries' files say it."""
@@ -172,8 +174,8 @@ class Board:
             except OSError as error:
                 raise UsageError(f"cannot write to {self.root}: {error.strerror}") from error
 
-    def add(self, entry: Measured, tickets: Mapping[str, bytes]) -> Path:
-        """Add an entry with its ticket files, whole or not at all, and write the index; returns the entry's file.
+    def add(self, entry: Measured, files: Mapping[str, bytes]) -> Path:
+        """Add an entry with its ladder files, whole or not at all, and write the index; returns the entry's file.
 
         Raises UsageError when the id is taken or the folder cannot be written, RunError when another submission is at
         work or the disk is full.
@@ -184,31 +186,36 @@ class Board:
             if os.path.lexists(path):
                 raise UsageError(f"entry {entry.domain}/{entry.id} is there already: choose another id with --id")
             try:
-                self._place(path, entry, tickets)
+                self._place(path, entry, files)
             except OSError as error:
                 kind = RunError if error.errno in FULL else UsageError
                 raise kind(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
         return path
 
-    def _place(self, path: Path, entry: Measured, tickets: Mapping[str, bytes]) -> None:
-        folder = self.tickets(entry)
+    def _place(self, path: Path, entry: Measured, files: Mapping[str, bytes]) -> None:
+        folder = self.keeps(entry)
+        own = {path.parent, folder.parent} if entry.masks is None else {path.parent}
         for parent in (path.parent, folder.parent):
-            if not parent.resolve().is_relative_to(self.root.resolve()):
+            if parent in own and not parent.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
             parent.mkdir(parents=True, exist_ok=True)
+            clean(parent)
         index = self.root / f"{entry.domain}.json"
         before = index.read_bytes() if index.is_file() else None
-        staged = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{entry.id}."))
+        staged = temporary_name(folder)
+        staged.mkdir()
         try:
             staged.chmod(0o755)
-            for name, content in tickets.items():
+            for name, content in files.items():
                 (staged / name).write_bytes(content)
             if folder.is_symlink():
                 raise UsageError(f"{folder} is a symbolic link; nothing was added")
+            if not folder.resolve().is_relative_to(self.root.resolve()) and folder.exists():
+                raise UsageError(f"{folder} is there already, of another board perhaps; nothing was added")
             shutil.rmtree(folder, ignore_errors=True)  # of a submission that was killed before its entry was written
             staged.rename(folder)
             try:
-                replace_file(path, text_of(entry).encode())  # last: an entry that is there has its tickets
+                replace_file(path, text_of(entry).encode())  # last: an entry that is there has its masks
                 self.write_indexes()
             except BaseException:
                 path.unlink(missing_ok=True)

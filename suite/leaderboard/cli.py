@@ -76,19 +76,26 @@ def submit(
     task: Annotated[str | None, typer.Option("--task", help="This task of the run alone.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="This method of the run alone.")] = None,
     plugin: Plugin = None,
+    masks_at: Annotated[
+        str | None,
+        typer.Option("--masks-at", help="Folder or https address for masks too large for a board (4 MiB an entry)."),
+    ] = None,
 ) -> None:
     """Write a finished run's entries and tickets into a leaderboard: one entry for each task and method.
 
     The packaged board is read-only once installed: in a checkout, --board leaderboards, then open a pull request.
     """
     from suite.leaderboard.board import Board
+    from suite.leaderboard.location import is_address
     from suite.leaderboard.submit import submit as add
 
     for path in add(
         folder, Board(board), author=author, entry_id=entry_id, title=title, description=description, link=link,
-        task=task, method=method, plugins=plugin or (),
+        task=task, method=method, plugins=plugin or (), masks_at=masks_at,
     ):  # fmt: skip
         typer.echo(f"entry: {path}")
+    if masks_at is not None and is_address(masks_at):
+        typer.echo(f"upload what is in {Board(board).root / 'upload'} to {masks_at}, then `lottery validate` the entry")
 
 
 def validate(file: EntryFile, board: BoardFolder = None, plugin: Plugin = None, as_json: Json = False) -> None:

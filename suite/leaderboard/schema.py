@@ -7,7 +7,14 @@ every number a range, and a name is never a path.
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 from suite.experiment.frozen import Frozen
 from suite.experiment.method import Method
@@ -30,7 +37,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 def _in_a_domain(name: str) -> str:
     domain = name.split("/", maxsplit=1)[0]
-    if domain in ("schema", "masks", "runs"):  # what else a board's folder has
+    if domain in ("schema", "masks", "runs", "upload"):  # what else a board's folder has
         raise ValueError(f"{domain!r} is no name for a domain")
     return name
 
@@ -108,20 +115,38 @@ class Cost(Frozen):
 
 
 class TicketRef(Frozen):
-    """The mask of one level of one replicate, in `masks/<domain>/<entry id>/`."""
+    """The mask of one level of one replicate, in the replicate's ladder file."""
 
     level: Annotated[int, Field(ge=1, le=200)]
     replicate: Annotated[int, Field(ge=0, lt=1000)]
     digest: Digest
 
-    @property
-    def file(self) -> str:
-        """Name of the ticket file: derived, so that no entry can name another path."""
-        return f"level-{self.level:03}-replicate-{self.replicate:03}.safetensors"
+
+def ladder_file(replicate: int) -> str:
+    """Name of a replicate's ladder file: derived, so that no entry can name another path."""
+    return f"replicate-{replicate:03}.ladder"
+
+
+class LadderRef(Frozen):
+    """The ladder file of one replicate that does not lie in the board."""
+
+    replicate: Annotated[int, Field(ge=0, lt=1000)]
+    bytes: Annotated[int, Field(ge=1, le=2**31)]
+    sha256: Digest
+
+
+class Ladders(Frozen):
+    """Ladders too large for a board: a folder, or an https address, that holds `<domain>/<entry id>/<ladder file>`."""
+
+    location: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    ladders: Annotated[tuple[LadderRef, ...], Field(min_length=1, max_length=1000)]
 
 
 class Measured(Frozen):
-    """A run of the suite: replicates 0 to n - 1 of every arm, with all that is needed to train a cell again."""
+    """A run of the suite: replicates 0 to n - 1 of every arm, with all that is needed to train a cell again.
+
+    `masks` says where the ladder files are that do not lie in the board; it is left out of the file where they do.
+    """
 
     schema_version: Literal[1]
     kind: Literal["measured"]
@@ -137,11 +162,17 @@ class Measured(Frozen):
     provenance: Provenance
     code: Text
     tickets: Annotated[tuple[TicketRef, ...], Field(max_length=200_000)]
+    masks: Ladders | None = None
 
     @property
     def domain(self) -> str:
         """First part of the task's id."""
         return self.task.id.split("/")[0]
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = dump(self)
+        return {key: value for key, value in table.items() if key != "masks" or value is not None}
 
 
 class ReportedPoint(Frozen):

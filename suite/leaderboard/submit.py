@@ -20,16 +20,19 @@ from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
+from suite.leaderboard.masks import Slot, ladder_files, placed
 from suite.leaderboard.schema import Measured, TaskRef, TicketRef
 from suite.leaderboard.validate import validate
+from suite.tickets.mask import TicketError
+from suite.tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
 class Submission:
-    """An entry, its ticket files by name, and the plugins that its task needs."""
+    """An entry, its tickets by (level, replicate), and the plugins that its task needs."""
 
     entry: Measured
-    tickets: Mapping[str, bytes]
+    tickets: Mapping[Slot, Ticket]
     plugins: tuple[Path, ...]
 
 
@@ -52,8 +55,12 @@ def submit(
     folder: Path, board: Board, *, author: str, entry_id: str | None = None, title: str | None = None,
     description: str | None = None, link: str | None = None, task: str | None = None, method: str | None = None,
     plugins: Sequence[Path] = (),
+    masks_at: str | None = None,
 ) -> list[Path]:  # fmt: skip
     """Add a run's tasks to a board, one entry each (only those of `task` and `method` if named); returns their files.
+
+    Masks go into the board, or to the location `masks_at`: a folder, or an https address (the files to be uploaded are
+    then in `<board>/upload`).
 
     Raises UsageError, with nothing written, for whatever is no submission (see `submissions`), is not valid, or has an
     id that is taken, and RunError as `Board.add` does.
@@ -66,20 +73,30 @@ def submit(
     for name in names:
         if (board.root / f"{name}.json").exists() or names.count(name) > 1:
             raise UsageError(f"entry {name} is there already: name one --task or --method and another id with --id")
-    for one in found:
-        _check(one)
-    return [board.add(one.entry, one.tickets) for one in found]
+    packed = [_packed(one, masks_at) for one in found]
+    for (entry, files), one in zip(packed, found, strict=True):
+        _check(entry, files, one.plugins)
+    return [board.add(entry, files) for entry, files in packed]
 
 
-def _check(submission: Submission) -> None:
-    """Refuse here what `validate` would refuse once it is on the board."""
+def _packed(one: Submission, masks_at: str | None) -> tuple[Measured, dict[str, bytes]]:
+    try:
+        files = ladder_files(one.tickets)
+    except TicketError as error:
+        raise UsageError(f"{one.entry.id} would not be valid: {error}; run it again with another --out") from error
+    return placed(one.entry, files, masks_at), files
+
+
+def _check(entry: Measured, files: Mapping[str, bytes], plugins: tuple[Path, ...]) -> None:
+    """Refuse here what `validate` would refuse once it is on the board, and its masks at their location."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Board(Path(folder)).add(submission.entry, submission.tickets)
-        problems = validate(path, plugins=submission.plugins).problems
+        here = entry if entry.masks is None else placed(entry, files, str(Path(folder) / "elsewhere"))
+        path = Board(Path(folder)).add(here, files)
+        problems = validate(path, plugins=plugins).problems
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         line = problems[0].line.replace(f"{Path(folder).absolute()}/", "")
-        raise UsageError(f"{submission.entry.id} would not be valid: {line}{more}; run it again with another --out")
+        raise UsageError(f"{entry.id} would not be valid: {line}{more}; run it again with another --out")
 
 
 def submissions(
@@ -169,9 +186,10 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         raise UsageError(f"method {method.name!r} is not one of the suite's: say what it does with --description")
     masks = {(c.level, c.replicate): c.mask_key for c, _ in run.done if c.mask_key is not None}
     tickets = {place: run.store.mask(key) for place, key in sorted(masks.items())}
-    refs = {
-        place: TicketRef(level=place[0], replicate=place[1], digest=ticket.digest) for place, ticket in tickets.items()
-    }
+    refs = [
+        TicketRef(level=level, replicate=replicate, digest=ticket.digest)
+        for (level, replicate), ticket in tickets.items()
+    ]
     fields: dict[str, Any] = {
         "schema_version": 1,
         "kind": "measured",
@@ -186,7 +204,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         "cost": _cost(run),
         "provenance": _provenance(run),
         "code": run.request.third_party,
-        "tickets": tuple(refs.values()),
+        "tickets": tuple(refs),
     }
     try:
         entry = Measured(**fields)
@@ -196,7 +214,7 @@ def _submission(run: _Finished, given: Mapping[str, str | None]) -> Submission:
         raise UsageError(
             f"{place} = {first['input']!r}: {first['msg']}; give another with --{first['loc'][-1]}"
         ) from error
-    return Submission(entry, {refs[place].file: ticket.to_bytes() for place, ticket in tickets.items()}, run.plugins)
+    return Submission(entry, tickets, run.plugins)
 
 
 def _curves(run: _Finished) -> dict[str, list[dict[str, Any]]]:

@@ -3,7 +3,7 @@
 import random
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,19 +21,16 @@ from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import Store
 from suite.leaderboard import protocol
 from suite.leaderboard.board import BadEntry, Board
+from suite.leaderboard.masks import Tickets
 from suite.leaderboard.protocol import Place
 from suite.leaderboard.schema import Measured, Point
 from suite.leaderboard.validate import validate
 from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
 from suite.printing import count as counted
 from suite.tickets.mask import Mask, TicketError
-from suite.tickets.ticket import load
 
 Tell = Callable[[str, int, int], None]
 """Told now and then how far a cell, or a cohort by its first cell, is: (its name, steps taken, steps in all)."""
-
-Tickets = Mapping[tuple[int, int], Path]
-"""Ticket files by (level, replicate)."""
 
 
 def silent(name: str, steps: int, total: int) -> None:
@@ -73,9 +70,8 @@ def verify(
     if report.valid:
         plan = _plan(entry, plugins)
         wanted = set(named or draw(entry, count, seed))
-        files = {(ref.level, ref.replicate): board.tickets(entry) / ref.file for ref in entry.tickets}
         with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
-            checks = _train(plan, wanted, entry, files, Store.create(Path(folder)), runtime, tell)
+            checks = _train(plan, wanted, entry, Tickets(entry, board), Store.create(Path(folder)), runtime, tell)
     return Verification(
         path, f"{entry.domain}/{entry.id}", seed, same_machine(entry.domain, entry.provenance, here),
         (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), tuple(checks), report.problems,
@@ -131,7 +127,7 @@ def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
 
 
 def _train(
-    plan: Plan, wanted: set[Place], entry: Measured, files: Tickets, store: Store, runtime: Runtime, tell: Tell
+    plan: Plan, wanted: set[Place], entry: Measured, tickets: Tickets, store: Store, runtime: Runtime, tell: Tell
 ) -> list[CellCheck]:
     """Train the units of the wanted cells, and check these.
 
@@ -145,16 +141,16 @@ def _train(
         problem = ""
         try:
             for cell in unit:
-                if cell.mask_key is not None and (cell.level, cell.replicate) in files:
-                    store.put_mask(cell.mask_key, load(files[cell.level, cell.replicate]))
+                if cell.mask_key is not None and (cell.level, cell.replicate) in tickets:
+                    store.put_mask(cell.mask_key, tickets[cell.level, cell.replicate])
             run_cells(unit, store, partial(tell, unit[0].name), runtime)
         except TicketError as error:
             problem = str(error)
-        checks += [_check(cell, entry, files, store, problem) for cell in checked]
+        checks += [_check(cell, entry, tickets, store, problem) for cell in checked]
     return checks
 
 
-def _check(cell: Cell, entry: Measured, files: Tickets, store: Store, problem: str) -> CellCheck:
+def _check(cell: Cell, entry: Measured, tickets: Tickets, store: Store, problem: str) -> CellCheck:
     curve = _curve(entry, cell)
     (place,) = (i for i, point in enumerate(curve) if point.level == cell.level)
     point = curve[place]
@@ -166,22 +162,22 @@ def _check(cell: Cell, entry: Measured, files: Tickets, store: Store, problem: s
         found=None if result is None else result.value,
         tolerance=tolerance([point.values for point in curve], place, cell.replicate, entry.metric.margin),
         same_weights=result is not None and result.weights_digest == point.weights[cell.replicate],
-        masks=() if problem else tuple(_masks(cell, files, store)),
+        masks=() if problem else tuple(_masks(cell, tickets, store)),
         problem=problem,
         sign=1 if entry.metric.higher_is_better else -1,
     )
 
 
-def _masks(cell: Cell, files: Tickets, store: Store) -> Iterable[MaskCheck]:
+def _masks(cell: Cell, tickets: Tickets, store: Store) -> Iterable[MaskCheck]:
     """The entry's masks that were pruned from a cell, against those made now; a diverged cell leaves none."""
     for prune in cell.prunes:
         level = cell.level + prune.level
-        if (level, cell.replicate) not in files:
+        if (level, cell.replicate) not in tickets:
             continue  # the last level is pruned as well, and nothing is trained under that mask
         if not store.has_mask(prune.key):
             yield MaskCheck(level, False, None)
             continue
-        claimed, made = load(files[level, cell.replicate]).mask, store.mask(prune.key).mask
+        claimed, made = tickets[level, cell.replicate].mask, store.mask(prune.key).mask
         yield MaskCheck(level, claimed == made, shared_survivors(claimed, made))
 
 

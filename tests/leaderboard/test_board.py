@@ -17,7 +17,7 @@ from suite.files import replace_file
 from suite.leaderboard.board import MOST_BYTES, BadEntry, Board, read, text_of
 from suite.leaderboard.schema import ENTRY, Index
 
-TICKETS = {"level-001-replicate-000.safetensors": b"bits"}
+FILES = {"replicate-000.ladder": b"bits"}
 
 
 def everything(folder: Path) -> set[str]:
@@ -35,15 +35,15 @@ def put(board: Board, content: str, name: str = "imp.json") -> Path:
 
 def test_an_entry_comes_back_as_it_was_added(board: Board) -> None:
     entry = measured()
-    path = board.add(entry, TICKETS)
+    path = board.add(entry, FILES)
     assert path == board.root / "vision" / "imp.json"
     assert read(path) == entry
     assert board.measured("vision/toy") == [entry]
-    assert (board.tickets(entry) / "level-001-replicate-000.safetensors").read_bytes() == b"bits"
+    assert (board.masks(entry) / "replicate-000.ladder").read_bytes() == b"bits"
 
 
 def test_adding_writes_index_and_schema(board: Board) -> None:
-    board.add(measured(), TICKETS)
+    board.add(measured(), FILES)
     index = Index.model_validate_json((board.root / "vision.json").read_text())
     assert index == board.index("vision")
     assert [(row.id, row.tasks, row.method) for row in index.entries] == [("imp", ("vision/toy",), "imp")]
@@ -54,7 +54,7 @@ def test_adding_writes_index_and_schema(board: Board) -> None:
 
 
 def test_reported_figures_and_claims_are_listed_beside_measured_entries(board: Board) -> None:
-    board.add(measured(), TICKETS)
+    board.add(measured(), FILES)
     put(board, text_of(reported()), "paper.json")
     put(board, text_of(claim()), "paper-says.json")
     assert {row.id: row.kind for row in board.index("vision").entries} == {
@@ -67,7 +67,7 @@ def test_reported_figures_and_claims_are_listed_beside_measured_entries(board: B
 
 def test_an_id_that_is_taken_is_refused_and_the_first_stays(board: Board) -> None:
     first = measured()
-    board.add(first, TICKETS)
+    board.add(first, FILES)
     before = everything(board.root)
     with pytest.raises(UsageError, match="vision/imp is there already: choose another id with --id"):
         board.add(measured(title="another"), {"other": b""})
@@ -106,12 +106,12 @@ def test_of_two_submissions_of_one_id_at_once_one_is_added_whole(board: Board, t
     (refusal,) = [error.splitlines()[-1] for error in errors if error]
     assert "is there already" in refusal or "is at work" in refusal
     (entry,) = board.measured()
-    assert {path.read_text() for path in board.tickets(entry).iterdir()} == {entry.author}
-    assert len(list(board.tickets(entry).iterdir())) == 200
+    assert {path.read_text() for path in board.masks(entry).iterdir()} == {entry.author}
+    assert len(list(board.masks(entry).iterdir())) == 200
 
 
 def test_a_submission_that_fails_on_the_way_leaves_nothing(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    board.add(measured(), TICKETS)
+    board.add(measured(), FILES)
     before = everything(board.root)
 
     def full(self: Board) -> None:
@@ -119,7 +119,7 @@ def test_a_submission_that_fails_on_the_way_leaves_nothing(board: Board, monkeyp
 
     monkeypatch.setattr(Board, "write_indexes", full)
     with pytest.raises(RunError, match="No space left on device; nothing was added"):
-        board.add(measured(entry_id="other"), TICKETS)
+        board.add(measured(entry_id="other"), FILES)
     assert everything(board.root) == before
 
 
@@ -136,10 +136,10 @@ def test_a_disk_that_is_full_after_the_index_leaves_the_old_index(
         with monkeypatch.context() as patched:
             patched.setattr(module, "replace_file", until_schema)
             with pytest.raises(RunError, match="No space left on device; nothing was added"):
-                board.add(measured(entry_id=f"new-{first}".lower()), TICKETS)
+                board.add(measured(entry_id=f"new-{first}".lower()), FILES)
         assert everything(board.root) == before
         if not first:
-            board.add(measured(), TICKETS)
+            board.add(measured(), FILES)
 
 
 def test_a_folder_is_no_entry(board: Board) -> None:
@@ -148,17 +148,17 @@ def test_a_folder_is_no_entry(board: Board) -> None:
 
 
 def test_a_bad_file_in_another_domain_stops_a_submission_before_any_index_is_written(board: Board) -> None:
-    board.add(measured(), TICKETS)
+    board.add(measured(), FILES)
     (board.root / "zoo").mkdir()
     (board.root / "zoo" / "bad.json").write_text("{")
     before = {path: path.read_bytes() for path in board.root.glob("*.json")}
     with pytest.raises(BadEntry, match="no whole JSON"):
-        board.add(measured(entry_id="other"), TICKETS)
+        board.add(measured(entry_id="other"), FILES)
     assert {path: path.read_bytes() for path in board.root.glob("*.json")} == before
-    assert not board.tickets(measured(entry_id="other")).exists()
+    assert not board.masks(measured(entry_id="other")).exists()
 
 
-@pytest.mark.parametrize("domain", ["schema", "masks", "runs"])
+@pytest.mark.parametrize("domain", ["schema", "masks", "runs", "upload"])
 def test_what_a_board_names_otherwise_is_no_domain(domain: str) -> None:
     for entry in (claim(), measured(), reported()):
         table = entry.model_dump(mode="json")
@@ -214,11 +214,11 @@ def test_a_score_that_no_sum_could_hold_is_refused() -> None:
 def test_a_file_larger_than_any_entry_is_not_read(board: Board) -> None:
     path = put(board, text_of(measured()))
     os.truncate(path, MOST_BYTES + 1)
-    with pytest.raises(BadEntry, match="has 20 MiB; an entry has at most 20"):
+    with pytest.raises(BadEntry, match=r"has more than 20971520 bytes; .* of at most 20 MiB"):
         read(path)
     os.truncate(path, 2**30)  # a hole: takes no disk
     began = time.monotonic()
-    with pytest.raises(BadEntry, match="has 1024 MiB"):
+    with pytest.raises(BadEntry, match="has more than 20971520 bytes"):
         read(path)
     assert time.monotonic() - began < 1
 
@@ -267,7 +267,7 @@ def test_a_folder_that_is_a_link_out_of_the_board_is_not_written_through(
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(outside)
     with pytest.raises(UsageError, match="leads out of the board"):
-        board.add(measured(), TICKETS)
+        board.add(measured(), FILES)
     assert list(outside.iterdir()) == []
     assert not (board.root / "vision" / "imp.json").exists()
 
@@ -279,10 +279,10 @@ def test_an_entry_under_another_name_is_refused(board: Board) -> None:
 
 
 def test_entries_are_found_by_id_or_by_domain_and_id(board: Board) -> None:
-    board.add(measured(), TICKETS)
-    board.add(measured(entry_id="alone"), TICKETS)
+    board.add(measured(), FILES)
+    board.add(measured(entry_id="alone"), FILES)
     other = measured(task={"id": "rl/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"})
-    board.add(other, TICKETS)
+    board.add(other, FILES)
     assert board.find("alone").id == "alone"
     assert board.find("rl/imp") == other
     with pytest.raises(UsageError, match="entry 'imp' is in rl, vision: name it as domain/id"):
@@ -294,7 +294,7 @@ def test_entries_are_found_by_id_or_by_domain_and_id(board: Board) -> None:
 def test_the_packaged_board_is_read_only(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "packaged", lambda: board.root)
     with pytest.raises(UsageError, match="the packaged board is read-only: name a folder of your own with --board"):
-        Board().add(measured(), TICKETS)
+        Board().add(measured(), FILES)
     assert everything(board.root) == set()
 
 

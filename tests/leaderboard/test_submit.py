@@ -13,6 +13,7 @@ from suite.experiment.errors import UsageError
 from suite.experiment.options import RunOptions
 from suite.experiment.store import Store
 from suite.leaderboard.board import Board, read
+from suite.leaderboard.masks import Tickets
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import submissions, submit
 from suite.leaderboard.validate import validate
@@ -93,12 +94,12 @@ def test_the_cost_is_that_of_all_cells(finished: Path, board: Board) -> None:
 def test_every_mask_comes_along_with_its_digest(finished: Path, board: Board) -> None:
     entry = entry_of(submit(finished, board, author="me", plugins=[TUTORIAL])[0])
     assert [(ref.level, ref.replicate) for ref in entry.tickets] == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    folder = board.tickets(entry)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(ref.file for ref in entry.tickets)
+    names = sorted(path.name for path in board.masks(entry).iterdir())
+    assert names == ["replicate-000.ladder", "replicate-001.ladder"]
+    found = Tickets(entry, board)
     for ref in entry.tickets:
-        ticket = load(folder / ref.file)
+        ticket = found[ref.level, ref.replicate]
         assert (ticket.digest, ticket.level, ticket.replicate) == (ref.digest, ref.level, ref.replicate)
-        assert ticket.weights == {}
 
 
 def test_what_the_submitter_says_is_kept(finished: Path, board: Board) -> None:
@@ -217,11 +218,25 @@ def test_cells_of_different_origin_make_no_entry(
 def test_what_would_not_be_valid_is_not_added(finished: Path, board: Board, tmp_path: Path) -> None:
     """Masks that an older version made, say."""
     run = copied(finished, tmp_path / "run")
-    path = last_mask(run)
-    path.write_bytes(replace(load(path), method_hash="ab" * 32).to_bytes())
+    parents: dict[tuple[int, int], str] = {}
+    for level, path in sorted((load(path).level, path) for path in (run / "masks").iterdir()):
+        old = load(path)
+        parent = parents.get((level - 1, old.replicate), "")
+        new = replace(old, method_hash="ab" * 32, parent=parent)
+        parents[level, old.replicate] = new.digest
+        path.write_bytes(new.to_bytes())
     with pytest.raises(UsageError, match=r"would not be valid: masks/tutorial/.* has method hash abab") as caught:
         submit(run, board, author="me", plugins=[TUTORIAL])
     assert str(tmp_path) not in str(caught.value)
+    assert untouched(board)
+
+
+def test_masks_of_no_one_ladder_are_not_added(finished: Path, board: Board, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path / "run")
+    path = next(path for path in (run / "masks").iterdir() if load(path).level == 1)
+    path.write_bytes(replace(load(path), method_hash="ab" * 32).to_bytes())
+    with pytest.raises(UsageError, match="would not be valid: the tickets of levels 1 and 2 are of different ladders"):
+        submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 
 

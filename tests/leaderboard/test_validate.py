@@ -17,8 +17,9 @@ from tutorial_run import TUTORIAL
 from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.submit import submit
 from suite.leaderboard.validate import Report, validate
+from suite.tickets.ladder import Ladder, load_ladder
 from suite.tickets.mask import Mask
-from suite.tickets.ticket import Ticket, load
+from suite.tickets.ticket import Ticket
 
 NAME = "breast-cancer-smoke-imp"
 Table = dict[str, Any]
@@ -54,20 +55,26 @@ def point(table: Table, arm: str, level: int) -> Table:
     return found
 
 
-def ticket_file(path: Path, level: int, replicate: int) -> Path:
-    """The file of a ticket of the entry in `path`."""
-    folder = path.parent.parent / "masks" / "tutorial" / NAME
-    return folder / f"level-{level:03}-replicate-{replicate:03}.safetensors"
+def ladder_path(path: Path, replicate: int) -> Path:
+    """The file of a ladder of the entry in `path`."""
+    return path.parent.parent / "masks" / "tutorial" / NAME / f"replicate-{replicate:03}.ladder"
 
 
-def put(path: Path, ticket: Ticket) -> None:
-    """Place a forged ticket, and its digest in the entry, as a forger would."""
-    ticket_file(path, ticket.level, ticket.replicate).write_bytes(ticket.to_bytes())
+def ticket(path: Path, level: int, replicate: int) -> Ticket:
+    """A ticket of the entry in `path`."""
+    return load_ladder(ladder_path(path, replicate))[level]
+
+
+def put(path: Path, *forged: Ticket) -> None:
+    """Place forged tickets of one replicate, and their digests in the entry, as a forger would."""
+    file = ladder_path(path, forged[0].replicate)
+    tickets = {**load_ladder(file), **{ticket.level: ticket for ticket in forged}}
+    file.write_bytes(Ladder.of(tickets.values()).to_bytes())
 
     def claim_it(table: Table) -> None:
         for ref in table["tickets"]:
-            if (ref["level"], ref["replicate"]) == (ticket.level, ticket.replicate):
-                ref["digest"] = ticket.digest
+            if ref["replicate"] == forged[0].replicate:
+                ref["digest"] = tickets[ref["level"]].digest
 
     forge(path, claim_it)
 
@@ -329,52 +336,60 @@ def test_a_protocol_too_long_for_its_file_is_refused_quickly(entry: Path) -> Non
     assert {name for name, _ in problems(entry)} == {"replicates", "protocol"}
 
 
-def test_a_missing_ticket_file_is_named(entry: Path) -> None:
-    ticket_file(entry, 2, 1).unlink()
-    ((name, line),) = problems(entry)
-    assert name == "tickets"
-    assert line == f"no ticket file {ticket_file(entry, 2, 1)}"
+def test_a_missing_ladder_is_named_once(entry: Path) -> None:
+    ladder_path(entry, 1).unlink()
+    assert problems(entry) == [("tickets", f"no ladder file {ladder_path(entry, 1)}")]
 
 
-def test_a_folder_without_tickets_is_refused(entry: Path) -> None:
-    shutil.rmtree(ticket_file(entry, 1, 0).parent)
-    assert len(problems(entry)) == 4
+def test_a_folder_without_masks_is_refused(entry: Path) -> None:
+    shutil.rmtree(ladder_path(entry, 0).parent)
+    assert problems(entry) == [("tickets", f"no ladder file {ladder_path(entry, n)}") for n in (0, 1)]
 
 
-def test_a_pickle_is_no_ticket_and_is_not_run(entry: Path, tmp_path: Path) -> None:
+def test_a_missing_level_and_one_too_many_are_named(entry: Path) -> None:
+    file = ladder_path(entry, 0)
+    one, two = ticket(entry, 1, 0), ticket(entry, 2, 0)
+    file.write_bytes(Ladder.of([one, replace(two, level=3)]).to_bytes())
+    assert problems(entry) == [
+        ("tickets", f"{file} has no mask of level 2"),
+        ("tickets", f"{file} has a mask of level 3, which the entry does not list"),
+    ]
+
+
+def test_a_pickle_is_no_ladder_and_is_not_run(entry: Path, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[Any, ...]:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    ticket_file(entry, 1, 0).write_bytes(pickle.dumps(Bomb()))
+    ladder_path(entry, 0).write_bytes(pickle.dumps(Bomb()))
     ((name, line),) = problems(entry)
     assert name == "tickets"
-    assert "is no ticket: not a whole safetensors file" in line
+    assert "is no ladder" in line
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_ticket_with_flipped_bits_is_refused(entry: Path) -> None:
-    path = ticket_file(entry, 1, 0)
+def test_a_ladder_with_flipped_bits_is_refused(entry: Path) -> None:
+    path = ladder_path(entry, 0)
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    content[content.index(b'"replicate":0') + 12] ^= 1
     path.write_bytes(content)
     assert "does not have the digest that its header states" in problems(entry)[0][1]
 
 
-def test_a_truncated_ticket_is_refused(entry: Path) -> None:
-    path = ticket_file(entry, 1, 0)
+def test_a_truncated_ladder_is_refused(entry: Path) -> None:
+    path = ladder_path(entry, 0)
     path.write_bytes(path.read_bytes()[:-3])
-    assert "not a whole safetensors file" in problems(entry)[0][1]
+    assert f"{path} is corrupted" in problems(entry)[0][1]
 
 
-def test_a_file_that_belongs_to_no_ticket_is_refused(entry: Path) -> None:
-    stray = ticket_file(entry, 1, 0).with_name("run_me.py")
+def test_a_file_that_belongs_to_no_ladder_is_refused(entry: Path) -> None:
+    stray = ladder_path(entry, 0).with_name("run_me.py")
     stray.write_text("")
-    assert problems(entry) == [("tickets", f"{stray} belongs to no ticket of the entry")]
+    assert problems(entry) == [("tickets", f"{stray} belongs to no ladder of the entry")]
 
 
-def test_a_ticket_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
-    path = ticket_file(entry, 1, 0)
+def test_a_ladder_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    path = ladder_path(entry, 0)
     path.rename(tmp_path / "real")
     path.symlink_to(tmp_path / "real")
     ((name, line),) = problems(entry)
@@ -382,114 +397,130 @@ def test_a_ticket_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None
     assert line.startswith(f"{path} is a symbolic link")
 
 
-def test_a_tickets_folder_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
-    folder = ticket_file(entry, 1, 0).parent
+def test_a_folder_of_masks_that_is_a_link_is_refused(entry: Path, tmp_path: Path) -> None:
+    folder = ladder_path(entry, 0).parent
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    assert problems(entry) == [("tickets", f"{folder} is a symbolic link: tickets lie in the board itself")]
+    assert problems(entry) == [("tickets", f"{folder} is a symbolic link: masks lie in the board itself")]
 
 
-def test_a_pipe_is_no_ticket_and_is_not_waited_for(entry: Path) -> None:
-    path = ticket_file(entry, 1, 0)
+def test_a_pipe_is_no_ladder_and_is_not_waited_for(entry: Path) -> None:
+    path = ladder_path(entry, 0)
     path.unlink()
     os.mkfifo(path)
     assert problems(entry) == [("tickets", f"{path} is no regular file")]
 
 
-def test_a_ticket_larger_than_any_is_not_read(entry: Path) -> None:
-    os.truncate(ticket_file(entry, 1, 0), 2**30)
-    ((name, line),) = problems(entry)
-    assert name == "tickets"
-    assert "has 1024 MiB; a mask has at most 256" in line
+def test_ladders_larger_than_a_board_holds_are_refused(entry: Path) -> None:
+    """A board that was filled by hand, past `submit`."""
+    os.truncate(ladder_path(entry, 0), 2**30)
+    (_, too_large), (_, not_read) = problems(entry)
+    assert "has 1024.0 MiB, a board holds 4 of an entry: use --masks-at" in too_large
+    assert f"{ladder_path(entry, 0)} has more than {4 * 2**20} bytes" in not_read
 
 
 def test_swapped_files_are_refused(entry: Path) -> None:
-    a, b = ticket_file(entry, 1, 0), ticket_file(entry, 1, 1)
+    a, b = ladder_path(entry, 0), ladder_path(entry, 1)
     content = a.read_bytes(), b.read_bytes()
     a.write_bytes(content[1])
     b.write_bytes(content[0])
     lines = [line for _, line in problems(entry)]
-    assert any(line.startswith(f"{a} has replicate 1, the entry has 0") for line in lines)
-    assert any(line.startswith(f"{b} has replicate 0, the entry has 1") for line in lines)
+    assert f"{a} level 1 has replicate 1, the entry has 0" in lines
+    assert f"{b} level 2 has replicate 0, the entry has 1" in lines
 
 
 def test_a_mask_of_another_replicate_under_a_new_header_is_refused(entry: Path) -> None:
-    other = load(ticket_file(entry, 1, 1))
+    other = ticket(entry, 1, 1)
     put(entry, moved(other, replicate=0))
     lines = [line for _, line in problems(entry)]
-    assert f"{ticket_file(entry, 1, 1)} has the very mask of level 1 replicate 0" in lines
+    assert f"{ladder_path(entry, 1)} level 1 has the very mask of level 1 replicate 0" in lines
     assert any("the ticket of level 1 is" in line for line in lines), "its child has another parent"
 
 
 def test_a_mask_of_another_level_under_a_new_header_is_refused(entry: Path) -> None:
-    deeper = load(ticket_file(entry, 2, 0))
+    deeper = ticket(entry, 2, 0)
     put(entry, moved(deeper, level=1, parent="", rewind_step=0))
     lines = [line for _, line in problems(entry)]
-    assert f"{ticket_file(entry, 1, 0)} has density 0.25, level 1 keeps exactly 0.5" in lines
+    assert f"{ladder_path(entry, 0)} level 1 has density 0.25, level 1 keeps exactly 0.5" in lines
 
 
 def test_a_mask_that_revives_pruned_weights_is_refused(entry: Path) -> None:
     """The right density, header and parent; but no pruning of its parent."""
-    honest, parent = load(ticket_file(entry, 2, 0)), load(ticket_file(entry, 1, 0))
+    honest, parent = ticket(entry, 2, 0), ticket(entry, 1, 0)
     name = "0.weight"
     bits = honest.mask[name].clone().flatten()
     bits[bits.nonzero()[0]] = False
     bits[(~parent.mask[name]).flatten().nonzero()[0]] = True
     put(entry, moved(honest, mask=Mask({**honest.mask, name: bits.view(honest.mask[name].shape)})))
-    line = f"{ticket_file(entry, 2, 0)} has weights that were pruned at level 1 already"
+    line = f"{ladder_path(entry, 0)} level 2 has weights that were pruned at level 1 already"
     assert problems(entry) == [("tickets", line)]
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"task_hash": "ab" * 32}, "has task hash"),
-        ({"method_hash": "ab" * 32}, "has method hash"),
         ({"rewind_step": 11}, "has rewind step 11, the entry has 10"),
         ({"parent": "ab" * 32}, "has parent abababababab, the ticket of level 1 is"),
-        ({"weights": {"0.weight": torch.zeros(32, 30)}}, "carries weights"),
     ],
 )
-def test_a_header_that_is_not_the_entrys_is_refused(entry: Path, changed: Table, message: str) -> None:
-    put(entry, moved(load(ticket_file(entry, 2, 0)), **changed))
+def test_a_ticket_that_is_not_the_entrys_is_refused(entry: Path, changed: Table, message: str) -> None:
+    put(entry, moved(ticket(entry, 2, 0), **changed))
     ((name, line),) = problems(entry)
     assert name == "tickets"
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"task_hash": "ab" * 32}, "has task hash"), ({"method_hash": "ab" * 32}, "has method hash")],
+)
+def test_a_ladder_of_another_task_or_method_is_refused(entry: Path, changed: Table, message: str) -> None:
+    forged: list[Ticket] = []
+    for level in (1, 2):
+        parent = {"parent": forged[-1].digest} if forged else {}
+        forged.append(moved(ticket(entry, level, 0), **changed, **parent))
+    ladder_path(entry, 0).write_bytes(Ladder.of(forged).to_bytes())
+    put(entry, *forged)
+    found = problems(entry)
+    assert [name for name, _ in found] == ["tickets", "tickets"]
+    assert all(message in line for _, line in found)
+
+
 def test_a_first_ticket_with_a_parent_is_refused(entry: Path) -> None:
-    put(entry, moved(load(ticket_file(entry, 1, 0)), parent="ab" * 32))
+    put(entry, moved(ticket(entry, 1, 0), parent="ab" * 32))
     assert "has parent abababababab, but is pruned from the dense network" in problems(entry)[0][1]
 
 
 def test_masks_of_another_model_are_refused(entry: Path) -> None:
-    def grown(ticket: Ticket) -> Mask:
-        return Mask({name: torch.cat([bits, bits]) for name, bits in ticket.mask.items()})
+    def grown(one: Ticket) -> Ticket:
+        return moved(one, mask=Mask({name: torch.cat([bits, bits]) for name, bits in one.mask.items()}))
 
-    honest = load(ticket_file(entry, 2, 1))
-    put(entry, moved(honest, mask=grown(honest)))
-    path = ticket_file(entry, 2, 1)
-    assert problems(entry) == [("tickets", f"{path} has masks of other shapes than that of level 1 replicate 0")]
+    forged = [grown(ticket(entry, level, 1)) for level in (1, 2)]
+    ladder_path(entry, 1).write_bytes(Ladder.of(forged).to_bytes())
+    put(entry, *forged)
+    line = f"{ladder_path(entry, 1)} level 1 has masks of other shapes than that of level 1 replicate 0"
+    assert problems(entry) == [("tickets", line)]
 
 
 def test_masks_of_tensors_that_the_task_does_not_prune_are_refused(entry: Path) -> None:
-    for level in (1, 2):
-        for replicate in (0, 1):
-            honest = load(ticket_file(entry, level, replicate))
-            put(entry, moved(honest, mask=Mask({f"x.{name}": bits for name, bits in honest.mask.items()})))
+    for replicate in (0, 1):
+        honest = [ticket(entry, level, replicate) for level in (1, 2)]
+        forged = [moved(one, mask=Mask({f"x.{name}": bits for name, bits in one.mask.items()})) for one in honest]
+        ladder_path(entry, replicate).write_bytes(Ladder.of(forged).to_bytes())
+        put(entry, *forged)
     lines = [line for _, line in problems(entry)]
     assert sum("masks x.0.weight, x.2.weight, the task prunes 0.weight, 2.weight" in line for line in lines) == 4
 
 
 def test_a_mask_of_no_weights_is_refused(entry: Path) -> None:
-    honest = load(ticket_file(entry, 1, 0))
-    empty = Mask({name: torch.zeros(0, dtype=torch.bool) for name in honest.mask})
-    ticket_file(entry, 1, 0).write_bytes(moved(honest, mask=empty).to_bytes())
-    assert problems(entry) == [("tickets", f"{ticket_file(entry, 1, 0)} is a mask of no weights")]
+    honest = [ticket(entry, level, 0) for level in (1, 2)]
+    empty = Mask({name: torch.zeros(0, dtype=torch.bool) for name in honest[0].mask})
+    ladder_path(entry, 0).write_bytes(Ladder.of([moved(one, mask=empty) for one in honest]).to_bytes())
+    assert problems(entry) == [("tickets", f"{ladder_path(entry, 0)} is a mask of no weights")]
 
 
 def test_an_entry_of_another_board_is_checked_against_the_board_named(entry: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     found = check(entry, Board(tmp_path / "other")).problems
     assert found[0].check == "place"
-    assert len([problem for problem in found if problem.check == "tickets"]) == 4
+    assert len([problem for problem in found if problem.check == "tickets"]) == 2

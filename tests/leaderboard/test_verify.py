@@ -19,12 +19,13 @@ from suite.experiment.result import Provenance
 from suite.experiment.runtime import Runtime
 from suite.leaderboard import verify as verify_module
 from suite.leaderboard.board import BadEntry, Board, packaged, read, text_of
+from suite.leaderboard.masks import ladder_files
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions
 from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
 from suite.leaderboard.verify import draw, same_machine, shared_survivors, verify
 from suite.tickets.mask import Mask
-from suite.tickets.ticket import Ticket, load
+from suite.tickets.ticket import Ticket
 
 Table = dict[str, Any]
 Change = Callable[[Table], None]
@@ -41,7 +42,7 @@ def put(board: Board, one: Submission, change: Change = lambda entry: None) -> P
     """An entry on a board, its JSON changed first."""
     table = json.loads(text_of(one.entry))
     change(table)
-    return board.add(Measured.model_validate(table), one.tickets)
+    return board.add(Measured.model_validate(table), ladder_files(one.tickets))
 
 
 def tried(path: Path, board: Board, *cells: str) -> Verification:
@@ -200,7 +201,7 @@ def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
     tickets, refs = dict(honest.tickets), []
     for ref in honest.entry.tickets:
         other = next(o for o in honest.entry.tickets if (o.level, o.replicate) == (ref.level, 1 - ref.replicate))
-        refs.append((ref, _parsed(honest.tickets[ref.file]), _parsed(honest.tickets[other.file])))
+        refs.append((ref, honest.tickets[ref.level, ref.replicate], honest.tickets[other.level, other.replicate]))
     digests: dict[tuple[int, int], str] = {}
     for ref, own, other in sorted(refs, key=lambda swap: swap[0].level):
         parent = digests.get((ref.level - 1, ref.replicate), "")
@@ -209,7 +210,7 @@ def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
             rewind_step=own.rewind_step, parent=parent,
         )  # fmt: skip
         digests[ref.level, ref.replicate] = swapped.digest
-        tickets[ref.file] = swapped.to_bytes()
+        tickets[ref.level, ref.replicate] = swapped
 
     def change(entry: Table) -> None:
         for ref in entry["tickets"]:
@@ -228,15 +229,16 @@ def test_swapped_masks_are_caught(honest: Submission, board: Board) -> None:
 
 def test_masks_that_do_not_fit_the_network_are_said_to_be_such(honest: Submission, board: Board) -> None:
     """Every mask transposed: as many weights and survivors, other shapes."""
-    tickets: dict[str, bytes] = {}
+    tickets: dict[tuple[int, int], Ticket] = {}
     digests: dict[tuple[int, int], str] = {}
     for ref in honest.entry.tickets:  # level by level
-        own = _parsed(honest.tickets[ref.file])
+        own = honest.tickets[ref.level, ref.replicate]
         turned = replace(
             own, mask=Mask({name: tensor.T for name, tensor in own.mask.items()}),
             parent=digests.get((ref.level - 1, ref.replicate), ""),
         )  # fmt: skip
-        digests[ref.level, ref.replicate], tickets[ref.file] = turned.digest, turned.to_bytes()
+        digests[ref.level, ref.replicate] = turned.digest
+        tickets[ref.level, ref.replicate] = turned
 
     def change(entry: Table) -> None:
         for ref in entry["tickets"]:
@@ -249,15 +251,6 @@ def test_masks_that_do_not_fit_the_network_are_said_to_be_such(honest: Submissio
     assert (winning.verdict, winning.found) == ("differs", None)
     assert "shape" in winning.problem
     assert not found.holds
-
-
-def _parsed(content: bytes) -> Ticket:
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
-        file.write(content)
-        file.flush()
-        return load(Path(file.name))
 
 
 def test_a_seed_that_was_used_again_is_caught(honest: Submission, board: Board) -> None:
@@ -285,13 +278,14 @@ def test_a_ticket_trained_past_its_rewind_step_is_caught(board: Board, tmp_path:
     )
     tickets, digests = {}, {}
     for ref in late.entry.tickets:  # level by level
-        ticket = _parsed(late.tickets[ref.file])
+        ticket = late.tickets[ref.level, ref.replicate]
         early = Ticket(
             ticket.mask, task_hash=ticket.task_hash, method_hash=ticket.method_hash, level=ref.level,
             replicate=ref.replicate, rewind_step=min(ticket.rewind_step, 10),
             parent=digests.get((ref.level - 1, ref.replicate), ""),
         )  # fmt: skip
-        digests[ref.level, ref.replicate], tickets[ref.file] = early.digest, early.to_bytes()
+        digests[ref.level, ref.replicate] = early.digest
+        tickets[ref.level, ref.replicate] = early
 
     def change(entry: Table) -> None:
         entry["method"]["settings"]["rewind_step"] = 10
@@ -384,12 +378,12 @@ def test_masks_of_another_method_are_caught_by_any_draw(board: Board, tmp_path: 
         run_tutorial(tmp_path / "run", changes=changes), author="me", plugins=[TUTORIAL], description="Mine."
     )
     forged_method = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "magnitude"})
-    tickets: dict[str, bytes] = {}
+    tickets: dict[tuple[int, int], Ticket] = {}
     digests: list[str] = []
     for ref in one.entry.tickets:
-        ticket = replace(_parsed(one.tickets[ref.file]), method_hash=forged_method.pruning_hash)
+        ticket = replace(one.tickets[ref.level, ref.replicate], method_hash=forged_method.pruning_hash)
         digests.append(ticket.digest)
-        tickets[ref.file] = ticket.to_bytes()
+        tickets[ref.level, ref.replicate] = ticket
 
     def change(entry: Table) -> None:
         entry["method"]["settings"] = forged_method.model_dump(mode="json")
@@ -411,9 +405,9 @@ def test_a_criterion_that_is_not_known_is_trained_under_its_masks_alone(board: B
     settings = Method.model_validate(one.entry.method.settings.model_dump() | {"criterion": "unheard-of"})
     tickets, digests = {}, []
     for ref in one.entry.tickets:
-        ticket = replace(_parsed(one.tickets[ref.file]), method_hash=settings.pruning_hash)
+        ticket = replace(one.tickets[ref.level, ref.replicate], method_hash=settings.pruning_hash)
         digests.append(ticket.digest)
-        tickets[ref.file] = ticket.to_bytes()
+        tickets[ref.level, ref.replicate] = ticket
 
     def change(entry: Table) -> None:
         entry["method"]["settings"] = settings.model_dump(mode="json")
