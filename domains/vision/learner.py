@@ -1,12 +1,14 @@
 """Image classification as a learner: batches sliced from tensors in memory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from domains.vision import data, models
+from domains.vision.datasets import Dataset, load
+from domains.vision.models import Model
 from suite.experiment.learner import Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
@@ -19,11 +21,18 @@ EVALUATION_BATCH = 1000
 class VisionLearner(SupervisedLearner):
     """Trains a classifier by cross-entropy; see `suite.experiment.learner.Learner`."""
 
+    components = replace(SupervisedLearner.components, data=Dataset, model=Model)
+
+    @classmethod
+    def parameter_names(cls, spec: TaskSpec) -> list[str]:
+        """The names of the network's parameters, without its data and its weights."""
+        with torch.device("meta"):
+            return [name for name, _ in _network(spec).named_parameters()]
+
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        dataset = data.load(spec.data)
-        shape = tuple(dataset.splits["train"].images.shape[1:])
-        super().__init__(spec, streams, span, runtime, lambda: models.build(spec.model, shape, dataset.classes))
-        self._splits = {name: split.to(runtime.device) for name, split in dataset.splits.items()}
+        splits = load(spec.data, runtime.data)
+        super().__init__(spec, streams, span, runtime, lambda: _network(spec))
+        self._splits = {name: split.to(runtime.device) for name, split in splits.items()}
         self._order = Order(len(self._splits["train"].labels), spec.training.batch, self.generator)
 
     def loss(self, step: int) -> Tensor:
@@ -73,3 +82,8 @@ class VisionLearner(SupervisedLearner):
         rows = self._order.rows(step).to(self.device)
         train = self._splits["train"]
         return train.images[rows], train.labels[rows]
+
+
+def _network(spec: TaskSpec) -> nn.Module:
+    dataset = Dataset.of_data(spec.data.name, spec.data.settings)
+    return Model.of(spec.model).build(dataset.shape, dataset.classes)
