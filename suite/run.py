@@ -16,7 +16,6 @@ from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
 from suite.experiment.loading import references
-from suite.experiment.method import Method
 from suite.experiment.methods import method_changes
 from suite.experiment.options import RunOptions
 from suite.experiment.plan import Cell, Plan
@@ -26,7 +25,7 @@ from suite.experiment.request import Request
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.taskfile import Task, nearest_key
+from suite.experiment.taskfile import METHOD_KEYS, SET, Task, nearest_key
 from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
@@ -53,8 +52,8 @@ def choose(
     for file, at in registry.expand(names, scale):
         asked = _parsed(changes, file.keys(at))
         changed = {**(method_changes(method) if method else {}), **asked}
-        task = (replace(file, origin="--set") if asked else file).at(at, changed)
-        if "name" not in asked and asked.keys() & Method.model_fields.keys():
+        task = (replace(file, origin=SET) if asked else file).at(at, changed)
+        if "name" not in asked and asked.keys() & set(METHOD_KEYS):
             task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
         chosen.append(replace(task, options=_changed(task.options, options)))
     return chosen

@@ -148,11 +148,11 @@ def test_listing_tasks_imports_no_torch() -> None:
         (("run", TASK, "--levels", "100000"), 2, "--levels 100000: input should be less than or equal to 200"),
         (("run", TASK, "--seed", "99999999999999999999"), 2, "--seed 99999999999999999999: input should be less than"),
         (("run", TASK, "--set", "training.total_steps=99999999999999999999"), 2, "a whole number of at most"),
-        (("run", TASK, "--set", "name="), 2, "--set: name = '': String should have at least 1 character"),
+        (("run", TASK, "--set", "name="), 2, "--set: name = '': text of 1 to 80 characters is needed"),
         (("run", TASK, "--device", "meta"), 2, "--device meta: cpu, cuda, cuda:1, … or mps is needed"),
         (("show", "quickstart"), 2, "quickstart is a collection: show one of vision/mnist5k-lenet300"),
         (("run", TASK, "--replicates", "0"), 2, "--replicates 0"),
-        (("run", TASK, "--set", "rate=1.5"), 2, "--set: rate = 1.5: Input should be less than or equal to 1"),
+        (("run", TASK, "--set", "rate=1.5"), 2, "--set: rate = 1.5: a number from 0 to 1 is needed"),
         (("run", TASK, "--set", "rewind_stp=5"), 2, "unknown --set key 'rewind_stp'; nearest: rewind_step"),
         (("run", TASK, "--set", "rate"), 2, "key=value is needed"),
         (("run", TASK, "--set", "training.optimizer.name=foo"), 2, "optimizer.name = 'foo': one of adam, adamw"),
@@ -188,7 +188,7 @@ def test_a_misspelt_field_of_a_task_file_is_named(tmp_path: Path) -> None:
     broken.write_text(TUTORIAL.read_text().replace("total_steps", "totl_steps"))
     done = lottery("run", TASK, "--plugin", str(broken), cwd=tmp_path)
     assert done.returncode == 2
-    assert "training.totl_steps = 150: Extra inputs are not permitted; nearest: total_steps" in done.stderr
+    assert "unknown setting training.totl_steps; nearest: total_steps" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

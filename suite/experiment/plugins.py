@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from suite.experiment.errors import UsageError
-from suite.experiment.taskfile import TaskFile, read_task
+from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
 from suite.experiment.trial import crash_of
 from suite.reading import Unreadable, read_bytes
 
@@ -40,7 +41,21 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     texts += [module.TASK] if hasattr(module, "TASK") else []
     if not all(isinstance(text, str) for text in texts):
         raise UsageError(f"plugin {path}: TASK is TOML text, TASKS a list of such texts")
-    return [read_task(text.replace('"plugin:', f'"{name}:'), str(path), edition) for text in texts]
+    beside = folder_of(path.parent)
+    found = [read_tasks(text.replace('"plugin:', f'"{name}:'), str(path), edition, beside) for text in texts]
+    return [task for tasks in found for task in tasks]
+
+
+def folder_of(folder: Path | Traversable) -> Fragments:
+    """Reads the files of a folder that a task in it names in `extends`."""
+
+    def text_of(name: str) -> str:
+        try:
+            return folder.joinpath(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"extends names {name!r}, which cannot be read in {folder}: {error}") from error
+
+    return text_of
 
 
 def _import(name: str, path: Path, what: str) -> None:

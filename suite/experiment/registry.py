@@ -11,8 +11,8 @@ from pathlib import Path
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.frozen import Frozen
-from suite.experiment.plugins import load_entry_point, load_plugin
-from suite.experiment.taskfile import TaskFile, read_task
+from suite.experiment.plugins import folder_of, load_entry_point, load_plugin
+from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
 
 TASK_PACKAGES = ("domains.vision", "domains.rl", "domains.nlp")
 
@@ -33,19 +33,20 @@ class Registry:
         self._files: dict[str, TaskFile] = {}
         for package in TASK_PACKAGES:
             for path in _toml_files(package, "tasks"):
-                self._add(read_task(path.read_text("utf-8"), path.name))
+                folder = files(package).joinpath("tasks")
+                self._add(read_tasks(path.read_text("utf-8"), path.name, fragments=folder_of(folder)))
         for point in entry_points(group="lottery.tasks"):
-            text, origin = _text_of(load_entry_point(point))
-            distribution = point.dist
-            self._add(read_task(text, origin, f"{distribution.name} {distribution.version}" if distribution else ""))
+            text, origin, beside = _text_of(load_entry_point(point))
+            code = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+            self._add(read_tasks(text, origin, code, beside))
         for plugin in plugins:
-            for task in load_plugin(plugin):
-                self._add(task)
+            self._add(load_plugin(plugin))
 
-    def _add(self, task: TaskFile) -> None:
-        if task.id in self._files:
-            raise UsageError(f"task {task.id!r} of {task.origin} exists already in {self._files[task.id].origin}")
-        self._files[task.id] = task
+    def _add(self, tasks: Iterable[TaskFile]) -> None:
+        for task in tasks:
+            if task.id in self._files:
+                raise UsageError(f"task {task.id!r} of {task.origin} exists already in {self._files[task.id].origin}")
+            self._files[task.id] = task
 
     @property
     def ids(self) -> list[str]:
@@ -86,9 +87,9 @@ def _toml_files(package: str, folder: str) -> list[Traversable]:
     )
 
 
-def _text_of(value: object) -> tuple[str, str]:
+def _text_of(value: object) -> tuple[str, str, Fragments | None]:
     if isinstance(value, Path):
-        return value.read_text("utf-8"), value.name
+        return value.read_text("utf-8"), value.name, folder_of(value.parent)
     if isinstance(value, str):
-        return value, "an entry point of lottery.tasks"
+        return value, "an entry point of lottery.tasks", None
     raise UsageError(f"entry point of lottery.tasks gives {type(value).__name__}: TOML text or a Path is needed")

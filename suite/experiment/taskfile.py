@@ -1,23 +1,40 @@
 """A task is a TOML file: common tables, `[scales.<scale>]` merged over them, defaults of method and run.
 
 Top-level tables are common to all scales; `[method]` and `[run]` are the task's defaults for `Method` and `RunOptions`.
+`extends = ["…toml", …]` names files beside this one that it is merged over, in their order: other tasks, or fragments
+that are no task by themselves and lie in `fragments/`, where no tasks are looked for. `[variants.<name>]` makes a task
+of its own of each such table, merged over the file; see `suite.experiment.tables`. Numbers of steps may be given in
+epochs (`training.epochs`, `training.schedule.warmup_epochs` and `milestones_epochs`, `method.rewind_epoch`), and
+`prunable` and `output_layer` take patterns; what they are resolved to when the task is chosen is what is hashed.
 """
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from suite.experiment.errors import UsageError
-from suite.experiment.explain import nearest
+from suite.experiment.explain import nearest, refusal
 from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
+from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, variants
 from suite.experiment.task import TaskSpec
 
+Fragments = Callable[[str], str]
+"""The text of a file that `extends` names; raises UsageError when there is none."""
+
+METHOD_KEYS = (*Method.model_fields, EPOCHS_FOR["rewind_step"])
+"""What `--set` takes as a method's own: its fields, and its rewind step in epochs."""
+
+SET = "--set"
+"""The origin of a task that a command line changed."""
+
 Carry = Literal["both", "mask", "weights"]
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A parsed task file: the common tables, the scales, and where it came from."""
+    """A parsed task: the common tables, the scales, and where it came from."""
 
     origin: str
     common: dict[str, Any]
@@ -59,29 +76,62 @@ class TaskFile:
     def at(self, scale: str, changes: Mapping[str, Any] | None = None) -> Task:
         """The task at a scale, with settings changed by dotted key (`training.total_steps`, or a method's field).
 
-        Raises UsageError for a scale the task has not, a field that is misspelt or a value out of range.
+        Raises UsageError for a scale the task has not, a field that is misspelt, a value out of range, and whatever the
+        components that the task names refuse.
         """
-        if scale not in self.scales:
-            raise UsageError(f"{self.id} has no scale {scale!r}: one of {', '.join(self.scales)}")
-        table = _merged(self.common, self._table(f"scales.{scale}", self.scales[scale]))
-        method, options = (self._table(name, table.pop(name, {})) for name in ("method", "run"))
-        table["scale"] = scale
-        changed = {k: v for k, v in (changes or {}).items() if k not in Method.model_fields}
-        method = {**method, **{k: v for k, v in (changes or {}).items() if k in Method.model_fields}}
-        for key, value in changed.items():
-            _set(table, key, value)
-        if changed:
-            table["version"] = f"{table['version']}+changed"
-        with _explained(self.origin):
-            return Task(TaskSpec(**table), Method(**method), RunOptions(**options), self.code)
+        from suite.experiment.resolve import resolve
+
+        table, method, options = self._tables(scale, changes or {})
+        with _prefixed(f"{self.id} {scale}"):
+            found = resolve(table, method, self._spec, tuple(changes or ()))
+        code = " ".join(dict.fromkeys(filter(None, (self.code, *found.code))))
+        return Task(found.spec, self._method(found.method), self._options(options), code)
+
+    def check(self) -> None:
+        """Raise UsageError for what is wrong with the task at any scale, as far as that shows without its learner."""
+        for scale in self.scales:
+            table, method, options = self._tables(scale, {})
+            draft(table, self._spec)
+            self._method({key: value for key, value in method.items() if key not in EPOCHS_FOR.values()})
+            self._options(options)
 
     def keys(self, scale: str) -> list[str]:
         """What `--set` accepts: the method's fields and the task's own numbers, by dotted key."""
-        table = _merged(self.common, self.scales.get(scale, {}))
-        return [
-            *Method.model_fields,
-            *_dotted({k: table[k] for k in ("data", "model", "training", "metric") if k in table}),
-        ]
+        from suite.experiment.resolve import known_settings
+
+        table, _, _ = self._tables(scale, {})
+        own = dotted({key: table[key] for key in ("data", "model", "training", "metric") if key in table})
+        return list(dict.fromkeys((*METHOD_KEYS, *own, "training.epochs", *known_settings(draft(table, self._spec)))))
+
+    def _tables(self, scale: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The tables of task, method and run at a scale, changes put in."""
+        if scale not in self.scales:
+            raise UsageError(f"{self.id} has no scale {scale!r}: one of {', '.join(self.scales)}")
+        table = merged(self.common, self._table(f"scales.{scale}", self.scales[scale]))
+        method, options = (self._table(name, table.pop(name, {})) for name in ("method", "run"))
+        table["scale"] = scale
+        method = merged(method, {key: value for key, value in changes.items() if key in METHOD_KEYS})
+        for key, value in changes.items():
+            if key not in METHOD_KEYS:
+                table = changed(table, key, value)
+                table["version"] = f"{str(table.get('version')).removesuffix('+changed')}+changed"
+        return table, method, options
+
+    def _spec(self, table: Mapping[str, Any]) -> TaskSpec:
+        return self._checked(TaskSpec, table, "")
+
+    def _method(self, table: Mapping[str, Any]) -> Method:
+        return self._checked(Method, table, "" if self.origin == SET else "method")
+
+    def _options(self, table: Mapping[str, Any]) -> RunOptions:
+        return self._checked(RunOptions, table, "run")
+
+    def _checked(self, model: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
+        with _prefixed(self.origin):
+            try:
+                return model(**table)
+            except ValidationError as error:
+                raise refusal(error, model, table, where) from error
 
     def _table(self, name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -89,78 +139,62 @@ class TaskFile:
         return value
 
 
-def read_task(text: str, origin: str, code: str = "") -> TaskFile:
-    """Parse a task file and check it at every scale; raises UsageError naming the file, the field and the remedy."""
-    try:
-        table = tomllib.loads(text)
-    except RecursionError as error:
-        raise UsageError(f"{origin} is no TOML: it is nested too deeply") from error
-    except ValueError as error:  # besides TOML's own error, that of a number of too many digits
-        raise UsageError(f"{origin} is no TOML: {error}") from error
-    scales = table.pop("scales", {})
-    if not isinstance(scales, dict) or not scales:
-        raise UsageError(f"{origin} has no [scales.<name>] table: give one of paper, lite, quick, smoke")
-    task = TaskFile(origin, table, scales, code)
-    for scale in scales:
-        task.at(scale)
-    return task
+def draft(table: Mapping[str, Any], spec: Callable[[Mapping[str, Any]], TaskSpec]) -> TaskSpec:
+    """A task whose epochs are not resolved yet: good for naming its learner and components, not for its hash."""
+    training = table.get("training")
+    if isinstance(training, Mapping) and "epochs" in training and "total_steps" not in training:
+        plain = {key: value for key, value in training.items() if key != "epochs"}
+        return spec({**table, "training": {**plain, "total_steps": 1}})
+    return spec(table)
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    both = {**base, **over}
-    return {
-        key: _merged(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
-        else _copied(value)
-        for key, value in both.items()
-    }
+def read_tasks(text: str, origin: str, code: str = "", fragments: Fragments | None = None) -> list[TaskFile]:
+    """Parse a task file, a task for each of its variants, and check each at every scale.
 
+    Raises UsageError naming the file, the field and the remedy.
+    """
 
-def _copied(value: Any) -> Any:
-    return _merged({}, value) if isinstance(value, dict) else value
+    def fragment(name: str) -> dict[str, Any]:
+        if fragments is None:
+            raise UsageError(f"{origin}: extends names {name!r}, but this task is no file that another lies beside")
+        return _parsed(fragments(name), name)
 
-
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for key, value in table.items():
-        found += _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    found = []
+    for table in variants(extended(_parsed(text, origin), fragment, origin), origin):
+        scales = table.pop("scales", {})
+        if not isinstance(scales, dict) or not scales:
+            raise UsageError(f"{origin} has no [scales.<name>] table: give one of paper, lite, quick, smoke")
+        task = TaskFile(origin, table, scales, code)
+        task.check()
+        found.append(task)
     return found
 
 
-def _set(table: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        table = table[parent]
-    table[last] = value
-
-
-@contextmanager
-def _explained(origin: str) -> Iterator[None]:
-    """Turns pydantic's report into one line: file, field, what is wrong."""
-    try:
-        yield
-    except ValidationError as error:
-        errors = error.errors()  # a misspelt name says more than the field that it left missing
-        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-        field = ".".join(map(str, first["loc"]))
-        if first["type"] == "missing":
-            raise UsageError(f"{origin}: field {field} is missing") from error
-        misspelt = first["type"] == "extra_forbidden"
-        near = nearest(str(first["loc"][-1]), _fields(error.title, first["loc"][:-1])) if misspelt else ""
-        where = {"Method": "method.", "RunOptions": "run."}.get(error.title, "") if misspelt else ""
-        raise UsageError(f"{origin}: {where}{field} = {first['input']!r}: {first['msg']}{near}") from error
-
-
-def _fields(title: str, place: Sequence[str | int]) -> Iterable[str]:
-    """The fields of the part of a task, method or request at a place: `("training", "optimizer")`."""
-    model: Any = {each.__name__: each for each in (TaskSpec, Method, RunOptions)}[title]
-    for part in place:
-        model = model.model_fields[part].annotation
-    names: Iterable[str] = model.model_fields
-    return names
+def read_task(text: str, origin: str, code: str = "") -> TaskFile:
+    """Parse a text that holds one task; see `read_tasks`."""
+    (task,) = read_tasks(text, origin, code)
+    return task
 
 
 def nearest_key(key: str, known: Iterable[str]) -> UsageError:
     """The error for a `--set` key that does not exist."""
     known = list(known)
     return UsageError(f"unknown --set key {key!r}{nearest(key, known)}: one of {', '.join(known)}")
+
+
+def _parsed(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{origin} is no TOML: it is nested too deeply") from error
+    except ValueError as error:  # besides TOML's own error, that of a number of too many digits
+        raise UsageError(f"{origin} is no TOML: {error}") from error
+
+
+@contextmanager
+def _prefixed(origin: str) -> Iterator[None]:
+    """Says of an error where it is."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error

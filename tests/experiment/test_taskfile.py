@@ -1,0 +1,203 @@
+"""Task files share numbers by `extends` and variants, count in epochs, and name tensors by patterns."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from suite.experiment.component import Component, Components
+from suite.experiment.errors import UsageError
+from suite.experiment.plugins import folder_of
+from suite.experiment.supervised import SupervisedLearner
+from suite.experiment.taskfile import Task, TaskFile, read_task, read_tasks
+from tests.experiment.toy import TOML, ToyLearner
+
+
+class Points(Component):
+    """Data of a hundred points."""
+
+    table: ClassVar[str] = "data.settings"
+    name: ClassVar[str] = "points"
+    size: int = 100
+
+    def epoch_steps(self, batch: int, settings: Any) -> int:
+        return self.size // batch
+
+
+class Counted(ToyLearner):
+    """A learner whose data have epochs, and which is never built for the names of its parameters."""
+
+    components = Components(
+        data=Points, optimizer=SupervisedLearner.components.optimizer, schedule=SupervisedLearner.components.schedule
+    )
+
+    @classmethod
+    def parameter_names(cls, spec: object) -> list[str]:
+        return ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+HERE = "tests.experiment.test_taskfile"
+COUNTED = TOML.replace("tests.experiment.toy:ToyLearner", f"{HERE}:Counted")
+
+
+def at(text: str, **changes: Any) -> Task:
+    return read_task(text, "toy.toml").at("smoke", {key.replace("__", "."): value for key, value in changes.items()})
+
+
+def test_fragments_are_merged_in_order_and_the_file_over_them(tmp_path: Path) -> None:
+    (tmp_path / "fragments").mkdir()
+    (tmp_path / "fragments" / "one.toml").write_text(
+        "[training]\nbatch = 8\ntotal_steps = 10\n[scales.quick]\ntraining.batch = 4"
+    )
+    (tmp_path / "fragments" / "two.toml").write_text('extends = ["fragments/one.toml"]\n[training]\ntotal_steps = 20')
+    (tmp_path / "base.toml").write_text(TOML)
+    text = 'extends = ["base.toml", "fragments/two.toml"]\nid = "toy/other"\n[training]\noptimizer = {lr = 0.5}'
+    (task,) = read_tasks(text, "other.toml", fragments=folder_of(tmp_path))
+    smoke, quick = task.at("smoke").spec, task.at("quick").spec
+    assert task.id == "toy/other"
+    assert (smoke.training.batch, quick.training.batch) == (8, 4)
+    assert smoke.training.total_steps == 20
+    assert smoke.training.optimizer == {"name": "adam", "lr": 0.5}
+
+
+def test_a_task_that_extends_is_hashed_as_if_all_were_written_in_it(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(TOML)
+    (task,) = read_tasks('extends = ["base.toml"]', "other.toml", fragments=folder_of(tmp_path))
+    assert task.at("smoke").spec.hash == at(TOML).spec.hash
+
+
+def test_a_table_that_names_another_component_starts_afresh(tmp_path: Path) -> None:
+    """The momentum of SGD is none of Adam's business."""
+    (tmp_path / "base.toml").write_text(
+        TOML.replace('{name = "adam", lr = 0.02}', '{name = "adam", betas = [0.5, 0.9]}')
+    )
+    text = 'extends = ["base.toml"]\n[training]\noptimizer = {name = "sgd", lr = 0.5}'
+    (task,) = read_tasks(text, "other.toml", fragments=folder_of(tmp_path))
+    assert task.at("smoke").spec.training.optimizer == {"name": "sgd", "lr": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('extends = "base.toml"', r"extends = 'base.toml': a list of file names is needed"),
+        ('extends = ["none.toml"]', r"extends names 'none.toml', which cannot be read"),
+        ('extends = ["circle.toml"]', r"extends goes in a circle: circle.toml -> circle.toml"),
+        ('extends = ["broken.toml"]', r"broken.toml is no TOML"),
+    ],
+)
+def test_a_fragment_that_cannot_be_used_is_refused_by_name(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "circle.toml").write_text('extends = ["circle.toml"]')
+    (tmp_path / "broken.toml").write_text("= 3")
+    with pytest.raises(UsageError, match=words):
+        read_tasks(text, "toy.toml", fragments=folder_of(tmp_path))
+
+
+def test_a_text_that_is_no_file_cannot_extend() -> None:
+    with pytest.raises(UsageError, match=r"extends names 'base.toml', but this task is no file"):
+        read_tasks('extends = ["base.toml"]', "an entry point")
+
+
+def variants(text: str) -> dict[str, TaskFile]:
+    return {task.id: task for task in read_tasks(text, "toy.toml")}
+
+
+def test_one_file_holds_a_task_for_each_variant() -> None:
+    text = TOML.replace("Points on a plane", "Points of {variant}") + (
+        "[variants.wide]\nmodel.hidden = 64\n[variants.long]\nscales.smoke.training.total_steps = 80"
+    )
+    found = variants(text)
+    assert set(found) == {"toy/points-wide", "toy/points-long"}
+    assert found["toy/points-wide"].at("smoke").spec.model["hidden"] == 64
+    assert found["toy/points-wide"].at("smoke").spec.title == "Points of wide"
+    assert found["toy/points-long"].at("smoke").spec.training.total_steps == 80
+
+
+def test_the_variants_name_goes_where_the_id_has_it() -> None:
+    text = TOML.replace("toy/points", "toy/points-{variant}-net") + "[variants.a]\n[variants.b]"
+    assert set(variants(text)) == {"toy/points-a-net", "toy/points-b-net"}
+
+
+def test_variants_that_are_no_tables_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"toy.toml: variants = 3: tables \[variants.<name>\] are needed"):
+        read_tasks(f"variants = 3\n{TOML}", "toy.toml")
+
+
+def test_epochs_are_steps_of_the_splits_size_and_the_batch() -> None:
+    """A hundred points in batches of 16 are six steps."""
+    text = COUNTED.replace("total_steps = 40", "epochs = 5").replace(
+        '{name = "cosine"}', '{name = "step", milestones_epochs = [1, 2.5], warmup_epochs = 0.5}'
+    )
+    made = at(text.replace("rate = 0.4", "rate = 0.4, rewind_epoch = 1"))
+    assert made.spec.training.total_steps == 30
+    assert made.spec.training.schedule == {"name": "step", "milestones": [6, 15], "warmup": 3}
+    assert made.method.rewind_step == 6
+    written = COUNTED.replace("total_steps = 40", "total_steps = 30").replace(
+        '{name = "cosine"}', '{name = "step", milestones = [6, 15], warmup = 3}'
+    )
+    assert made.spec.hash == at(written).spec.hash
+
+
+def test_epochs_at_a_scale_replace_steps_and_the_other_way_round() -> None:
+    assert at(f"{COUNTED}training.epochs = 2\nmethod.rewind_epoch = 1").method.rewind_step == 6
+    assert at(f"{COUNTED}training.epochs = 2").spec.training.total_steps == 12
+    in_epochs = COUNTED.replace("total_steps = 40", "epochs = 5")
+    assert at(f"{in_epochs}training.total_steps = 7").spec.training.total_steps == 7
+    assert at(COUNTED, training__epochs=3, rewind_epoch=0.5).spec.training.total_steps == 18
+    assert at(COUNTED, rewind_epoch=0.5).method.rewind_step == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TOML.replace("total_steps = 40", "epochs = 5"), r"data points have no epochs here: give total_steps"),
+        (COUNTED.replace("total_steps = 40", "epochs = -1"), r"epochs = -1: a number of at least 0 is needed"),
+        (COUNTED.replace("total_steps = 40", "epochs = 1").replace("= 16, o", "= 101, o"), r"batch = 101 exceeds the"),
+    ],
+)
+def test_epochs_that_cannot_be_counted_are_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        at(text)
+
+
+@pytest.mark.parametrize("text", [TOML, COUNTED])
+def test_patterns_stand_for_parameters_in_the_models_order(text: str) -> None:
+    """For a learner that says their names, and for one that is built to find them."""
+    made = at(text.replace('["0.weight", "2.weight"]', '["*.weight"]'))
+    assert made.spec.prunable == ("0.weight", "2.weight")
+    assert made.spec.hash == at(text).spec.hash
+    assert at(text.replace('["0.weight", "2.weight"]', '["2.*", "?.weight"]')).spec.prunable == (
+        "2.weight",
+        "2.bias",
+        "0.weight",
+    )
+
+
+def test_a_pattern_without_a_parameter_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"prunable = '\*\.wait' matches no parameter of the model; nearest: "):
+        at(COUNTED.replace('["0.weight", "2.weight"]', '["*.wait"]'))
+
+
+def test_what_a_component_refuses_is_refused_when_the_task_is_chosen() -> None:
+    with pytest.raises(UsageError, match=r"toy/points smoke: unknown setting data\.settings\.sise; nearest: size"):
+        at(COUNTED.replace('fingerprint = "none"', 'fingerprint = "none", settings = {sise = 3}'))
+    with pytest.raises(UsageError, match=r"training\.optimizer\.name = 'adma'; nearest: adam"):
+        at(COUNTED, training__optimizer__name="adma")
+
+
+def test_settings_that_another_component_has_not_are_dropped_when_it_is_chosen_on_the_command_line() -> None:
+    text = COUNTED.replace('{name = "adam", lr = 0.02}', '{name = "adam", lr = 0.02, betas = [0.5, 0.9]}')
+    made = at(text, training__optimizer__name="sgd", training__optimizer__momentum=0.9)
+    assert made.spec.training.optimizer == {"name": "sgd", "lr": 0.02, "momentum": 0.9}
+
+
+def test_a_learner_that_cannot_be_imported_is_left_to_its_cells() -> None:
+    """One missing library must not keep the other tasks of a run from being planned."""
+    missing = TOML.replace("tests.experiment.toy:ToyLearner", "nowhere.at_all:Learner")
+    assert at(missing).spec.learner == "nowhere.at_all:Learner"
+
+
+def test_a_task_of_anothers_component_has_the_digest_of_its_file() -> None:
+    """So an edited component never meets cells of its former edition."""
+    made = at(COUNTED)
+    assert made.code
+    assert made.code != at(TOML).code
