@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from suite.experiment.prune import make_masks
 from suite.experiment.result import CellResult, Layer, Spent
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
-from suite.experiment.starting import check_same, kept_name, mask_of, notes_of, started
+from suite.experiment.starting import check_same, dense_origin, kept_name, mask_of, notes_of, started, weights_at
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -49,7 +49,7 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime 
 
 
 def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime) -> None:
-    _raise_first([error for cell in cells for error in _prune(cell, None, store, runtime)])
+    _raise_first([error for cell in cells for error in _prune(cell, None, cells, store, runtime)])
     known = [store.cell(cell.key) for cell in cells]
     fillers = [bool(cell.cohort) and store.ticketless(cell) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
@@ -69,7 +69,7 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime
             check_same(cell, trained[i].result.weights_digest, store)
         end = ends[i]
         if end is not None and not result.diverged:
-            impossible += _prune(cell, end, store, runtime)
+            impossible += _prune(cell, end, cells, store, runtime)
         if known[i] is None:
             store.put_cell(result)  # last: a cell that is there has all its masks, but those that cannot be
     store.drop_snapshot(_partial(cells))
@@ -210,7 +210,7 @@ def _step_flops(spec_json: str, data: Path | None) -> StepFlops:
     return flops
 
 
-def _prune(cell: Cell, end: Weights | None, store: Store, runtime: Runtime) -> list[TicketError]:
+def _prune(cell: Cell, end: Weights | None, unit: Sequence[Cell], store: Store, runtime: Runtime) -> list[TicketError]:
     """Make the masks that are still to be made from a cell's trained weights or (None) from its initial ones."""
     unpruned = _unpruned(cell, "start" if end is None else "end", store)
     if not unpruned:
@@ -218,7 +218,11 @@ def _prune(cell: Cell, end: Weights | None, store: Store, runtime: Runtime) -> l
     learner = build(cell, runtime)
     if end is not None:
         learner.model.load_state_dict(end)
-    return make_masks(cell, learner, mask_of(cell, store, learner.model, runtime), unpruned, store)
+    mask = mask_of(cell, store, learner.model, runtime)
+    dense = dense_origin(cell, unit)
+    return make_masks(
+        cell, learner, mask, unpruned, store, lambda step: weights_at(replace(dense, step=step), store, runtime)
+    )
 
 
 def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:

@@ -36,6 +36,10 @@ def check(task: Task, facts: Facts) -> None:
             f"criterion {method.criterion!r} asks for the weights at step {late[0]}: {spec.id} {spec.scale} has steps "
             f"0 to {last}, use another scale or criterion"
         )
+    if method.score_at == "start" and (facts.criterion.rewound or any(facts.criterion.steps)):
+        raise UsageError(
+            f"criterion {method.criterion!r} asks for weights of the run: score_at = 'end' is needed, not 'start'"
+        )
     if method.schedule == "iterative" and method.score_at == "start":
         raise UsageError("score_at = 'start' needs schedule = 'one-shot': an iterative method prunes trained weights")
     if method.retraining != "rewind" and method.score_at == "start":

@@ -1,7 +1,8 @@
 """Makes the masks that follow from a cell: scores by its method's criterion, then the selection."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -11,22 +12,28 @@ from suite.experiment.method import Method
 from suite.experiment.plan import Cell, Prune
 from suite.experiment.store import Store
 from suite.tickets.mask import Mask, TicketError
-from suite.tickets.scores import CRITERIA, Scores
+from suite.tickets.scores import CRITERIA, Scores, Weights
 from suite.tickets.select import keep_count, keep_each, prune, survivors
 from suite.tickets.ticket import Ticket
 
+WeightsOf = Callable[[int], Weights]
+"""Step -> all parameters and buffers of the replicate's dense run."""
 
-def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store) -> list[TicketError]:
+
+def make_masks(
+    cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store, weights_of: WeightsOf
+) -> list[TicketError]:
     """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged.
 
-    A ticket's header says what its key says and no more: methods that differ only in how tickets are trained share it.
-    Returns why masks that are not optional cannot be, such as for floors that keep too much.
+    `weights_of` gives what criteria ask for besides the model. A ticket's header says what its key says and no more:
+    methods that differ only in how tickets are trained share it. Returns why masks that are not optional cannot be,
+    such as for floors that keep too much.
     """
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
     impossible: list[TicketError] = []
     for step in wanted:
         try:
-            made = pruned(cell, learner, mask, step)
+            made = pruned(cell, learner, mask, step, weights_of)
         except TicketError as error:
             if not step.optional:
                 impossible.append(TicketError(f"no ticket of level {cell.level + step.level} can be made: {error}"))
@@ -44,26 +51,40 @@ def make_masks(cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune]
     return impossible
 
 
-def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune) -> Mask:
+def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune, weights_of: WeightsOf) -> Mask:
     """The mask after the step's prunings at its method's rate, done at once, in the method's number of rounds.
 
     Between rounds the number of survivors falls by equal factors and the scores are taken anew under the mask reached
     (Tanaka et al. 2020, algorithm 1). The final count is that of as many separate prunings.
     """
     method, model = step.method, learner.model
+    handed = given(method, weights_of)
     if step.level == 1 and method.rounds == 1:
-        return prune(scores(cell, learner, method), mask, method.rate, method.scope, method.floor)
+        return prune(scores(cell, learner, method, handed), mask, method.rate, method.scope, method.floor)
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
         for narrow in _rounds(mask, step.level, method):
-            mask = narrow(scores(cell, learner, method), mask)
+            mask = narrow(scores(cell, learner, method, handed), mask)
             mask.apply(model)
     finally:
         model.load_state_dict(weights)
     return mask
 
 
-def scores(cell: Cell, learner: Learner, method: Method) -> Scores:
+def given(method: Method, weights_of: WeightsOf) -> dict[str, Any]:
+    """What a method's criterion is handed by keyword: weights of the replicate's dense run."""
+    criterion = CRITERIA[method.criterion]
+    handed: dict[str, Any] = {}
+    if "initial" in criterion.needs:
+        handed["initial"] = weights_of(0)
+    if "rewound" in criterion.needs:
+        handed["rewound"] = weights_of(method.rewind_step)
+    if "snapshots" in criterion.needs:
+        handed["snapshots"] = {step: weights_of(step) for step in criterion.snapshot_steps}
+    return handed
+
+
+def scores(cell: Cell, learner: Learner, method: Method, handed: Mapping[str, Any]) -> Scores:
     """Scores by a method's criterion, its random numbers from the replicate's own stream.
 
     Raises RunError for a criterion that needs probes when the learner has none.
@@ -74,7 +95,7 @@ def scores(cell: Cell, learner: Learner, method: Method) -> Scores:
     probes = learner.probes(method.probes) if criterion.needs_probes and isinstance(learner, Probed) else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cell.streams.seed("score", cell.level))
-        return criterion.score(learner.model, probes)
+        return criterion.score(learner.model, probes, **handed)
 
 
 def _rounds(mask: Mask, times: int, method: Method) -> list[Callable[[Scores, Mask], Mask]]:

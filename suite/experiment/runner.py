@@ -102,6 +102,11 @@ def _check_known(task: Task) -> None:
             f"criterion {criterion.name!r} needs probes (fixed batches to differentiate on), "
             f"which {task.spec.id} has not; criteria without: {without}"
         )
+    if task.method.scope not in criterion.scopes:
+        raise UsageError(
+            f"criterion {criterion.name!r} means nothing under scope = {task.method.scope!r}: "
+            f"use {' or '.join(criterion.scopes)}"
+        )
 
 
 def facts_of(task: Task) -> Facts:
@@ -109,10 +114,11 @@ def facts_of(task: Task) -> Facts:
     from suite.tickets.arms import ARMS
     from suite.tickets.scores import CRITERIA
 
+    criterion = CRITERIA[task.method.criterion]
     trained_by = task.spec.cohort if task.options.exec == "cohort" else None
     return Facts(
         {name: _arm_facts(arm) for name, arm in ARMS.items()},
-        CriterionFacts(code_of(CRITERIA[task.method.criterion].score)),
+        CriterionFacts(code_of(criterion.score), "rewound" in criterion.needs, criterion.steps),
         result_versions(trained_by or task.spec.learner),
     )
 

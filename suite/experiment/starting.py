@@ -129,6 +129,13 @@ def weights_at(origin: Origin, store: Store, runtime: Runtime) -> Weights:
     return weights
 
 
+def dense_origin(cell: Cell, unit: Sequence[Cell]) -> Origin:
+    """The end of the dense run that a cell of a ladder descends from, or is; `unit` is trained as one with it."""
+    line = cell.start.origin.line if cell.start.origin is not None else (tuple(unit),)
+    (slot,) = (slot for slot, member in enumerate(line[0]) if member.replicate == cell.replicate)
+    return Origin(line[:1], slot, cell.span.last)
+
+
 def check_same(cell: Cell, weights_digest: str, store: Store) -> None:
     """Raise RunError when a finished cell was trained again to other weights."""
     result = store.cell(cell.key)

@@ -1,20 +1,25 @@
 """Criteria: one small function each, (model, probes) -> name -> score of each weight. Low score is pruned.
 
 A criterion returns scores for every parameter; selection reads the prunable ones. Random numbers come from torch's
-default generator, which the caller has seeded. A third party adds a criterion by name through the entry-point group
-`lottery.scores` or `register`.
+default generator, which the caller has seeded. One that needs weights of the dense run declares them, and is handed
+them by keyword. A third party adds a criterion by name through the entry-point group `lottery.scores` or `register`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from math import prod
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
 from suite.tickets.mask import TicketError
+from suite.tickets.select import Scope
 
 Scores = dict[str, Tensor]
+Weights = Mapping[str, Tensor]
+Need = Literal["initial", "rewound", "snapshots"]
+"""Weights of the replicate's dense run: at step 0, at the rewind step, or (by step) at the criterion's own steps."""
 
 
 class Probe(Protocol):
@@ -27,29 +32,54 @@ class Probe(Protocol):
         """Sum of the outputs for an all-ones input."""
 
 
-ScoreFunction = Callable[[nn.Module, Sequence[Probe]], Scores]
+ScoreFunction = Callable[..., Scores]
+"""(model, probes, one keyword for each of its needs) -> scores."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A named score function; `needs_probes` says whether it differentiates on batches."""
+    """A named score function; `needs_probes` says whether it differentiates on batches.
+
+    `needs` name the weights that it is handed by keyword: `initial` and `rewound` by parameter or buffer, `snapshots`
+    the same for each of `snapshot_steps` (0 to the run's last). `scopes` are those in which its scores mean something.
+    """
 
     name: str
     score: ScoreFunction
     needs_probes: bool
+    needs: tuple[Need, ...] = ()
+    snapshot_steps: tuple[int, ...] = ()
+    scopes: tuple[Scope, ...] = get_args(Scope)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Steps of the dense run whose weights it needs whatever the method: 0 for the initial ones, and its own."""
+        return tuple(sorted({*((0,) if "initial" in self.needs else ()), *self.snapshot_steps}))
 
 
 CRITERIA: dict[str, Criterion] = {}
 
 
-def register(name: str, needs_probes: bool = False) -> Callable[[ScoreFunction], ScoreFunction]:
-    """Decorator that adds a criterion under a name; raises TicketError when the name is taken by another function."""
+def register(
+    name: str, needs_probes: bool = False, *, needs: Sequence[Need] = (), snapshot_steps: Sequence[int] = (),
+    scopes: Sequence[Scope] = get_args(Scope),
+) -> Callable[[ScoreFunction], ScoreFunction]:  # fmt: skip
+    """Decorator that adds a criterion under a name; see `Criterion` for what it may need.
+
+    Raises TicketError when the name is taken by another function, for a need that there is not, and for snapshots
+    without steps or steps without snapshots.
+    """
+    unknown = [need for need in needs if need not in get_args(Need)]
+    if unknown:
+        raise TicketError(f"criterion {name!r} needs {unknown[0]!r}: one of {', '.join(get_args(Need))}")
+    if ("snapshots" in needs) != bool(snapshot_steps):
+        raise TicketError(f"criterion {name!r}: needs=('snapshots',) and snapshot_steps=(step, …) go together")
 
     def add(score: ScoreFunction) -> ScoreFunction:
         known = CRITERIA.get(name)
         if known is not None and _origin(known.score) != _origin(score):
             raise TicketError(f"criterion {name!r} is registered already, choose another name")
-        CRITERIA[name] = Criterion(name, score, needs_probes)
+        CRITERIA[name] = Criterion(name, score, needs_probes, tuple(needs), tuple(snapshot_steps), tuple(scopes))
         return score
 
     return add
@@ -75,6 +105,26 @@ def signed_magnitude(model: nn.Module, probes: Sequence[Probe]) -> Scores:
 def random(model: nn.Module, probes: Sequence[Probe]) -> Scores:
     """Uniform in [0, 1): the baseline that every criterion has to beat."""
     return {name: torch.rand(weight.shape) for name, weight in model.named_parameters()}
+
+
+@register("magnitude-increase", needs=("initial",))
+def magnitude_increase(model: nn.Module, probes: Sequence[Probe], *, initial: Weights) -> Scores:
+    """|w| - |w at step 0|: keeps the weights that training has enlarged most (Zhou et al. 2019, section 2)."""
+    return {
+        name: weight.detach().abs() - initial[name].to(weight.device).abs() for name, weight in model.named_parameters()
+    }
+
+
+@register("random-erk", scopes=("global",))
+def random_erk(model: nn.Module, probes: Sequence[Probe]) -> Scores:
+    """Random, with the layer densities of the Erdos-Renyi kernel: sum of the shape's sizes / their product.
+
+    Evci et al. 2020, section 3, make the densities proportional to that (at most 1). With u uniform in (0, 1] a score
+    of kernel / u exceeds a threshold with just that probability, so one global threshold gives them all. Densities are
+    so when a dense network is pruned at once; further prunings of the survivors draw anew.
+    """
+    shapes = {name: weight.shape for name, weight in model.named_parameters()}
+    return {name: sum(shape) / prod(shape) / (1 - torch.rand(shape)) for name, shape in shapes.items()}
 
 
 @register("snip", needs_probes=True)

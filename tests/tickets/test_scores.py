@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import pytest
 import torch
@@ -83,6 +85,70 @@ def test_random_scores_obey_the_seed_the_caller_set() -> None:
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
     assert draw(1).unique().numel() == 50
+
+
+def test_magnitude_increase_is_what_training_added_to_the_size_of_a_weight() -> None:
+    net = _linear([[-3.0, 2.0, 1.0]])
+    scores = CRITERIA["magnitude-increase"].score(net, (), initial={"0.weight": torch.tensor([[-1.0, -3.0, 0.5]])})
+    assert scores["0.weight"].tolist() == [[2.0, -1.0, 0.5]]
+    assert CRITERIA["magnitude-increase"].needs == ("initial",)
+    assert CRITERIA["magnitude-increase"].steps == (0,)
+
+
+def _kernel_densities(shapes: list[tuple[int, ...]], keep: int) -> list[float]:
+    """Evci et al. 2020: densities proportional to (sum of sizes) / (their product), those above 1 held at 1."""
+    raw = [sum(shape) / prod(shape) for shape in shapes]
+    full: set[int] = set()
+    while True:
+        free = [i for i in range(len(shapes)) if i not in full]
+        scale = (keep - sum(prod(shapes[i]) for i in full)) / sum(raw[i] * prod(shapes[i]) for i in free)
+        over = {i for i in free if scale * raw[i] > 1}
+        if not over:
+            return [1.0 if i in full else scale * raw[i] for i in range(len(shapes))]
+        full |= over
+
+
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.02])
+def test_random_erk_gives_the_kernels_densities_with_the_cap_at_one(density: float) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 16, 3), nn.Conv2d(16, 64, 3), nn.Conv2d(64, 64, 1), nn.Linear(576, 200))
+    names = ["0.weight", "1.weight", "2.weight", "3.weight"]
+    mask = Mask.dense(net, names)
+    shapes = [tuple(mask[name].shape) for name in names]
+    keep = round(density * mask.size)
+    torch.manual_seed(0)
+    kept = keep_count(_score("random-erk", net), mask, keep)
+    expected = _kernel_densities(shapes, keep)
+    assert (expected[0] == 1.0) == (density >= 0.1)  # the small first layer is kept whole
+    for name, shape, share in zip(names, shapes, expected, strict=True):
+        found = kept[name].double().mean().item()
+        deviation = (share * (1 - share) / prod(shape)) ** 0.5
+        assert found == pytest.approx(share, abs=4 * deviation + 1e-12), name
+
+
+def test_random_erk_scores_are_finite_and_obey_the_seed() -> None:
+    net = _linear([[1.0] * 50])
+    torch.manual_seed(3)
+    first = _score("random-erk", net)["0.weight"]
+    torch.manual_seed(3)
+    assert torch.equal(first, _score("random-erk", net)["0.weight"])
+    assert bool(torch.isfinite(first).all())
+    assert first.min() >= 51 / 50  # the kernel's own value, where u = 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"needs": ("initials",)}, "needs 'initials': one of initial, rewound, snapshots"),
+        ({"needs": ("snapshots",)}, "go together"),
+        ({"snapshot_steps": (3,)}, "go together"),
+    ],
+)
+def test_a_need_that_cannot_be_met_is_refused_when_the_criterion_is_registered(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(TicketError, match=words):
+        register("needy", **options)(CRITERIA["magnitude"].score)
+    assert "needy" not in CRITERIA
 
 
 def test_snip_is_weight_times_gradient_averaged_over_probes_then_made_positive() -> None:
