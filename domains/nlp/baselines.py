@@ -4,7 +4,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from domains.nlp.data import EOS, Corpus, corpus
+from domains.nlp.data import EOS, Corpus
+from domains.nlp.datasets import corpus
 from suite.experiment.task import TaskSpec
 
 Gram = tuple[int, ...]

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from domains.nlp import data
-from domains.nlp.models import LSTMLanguageModel, State, build_lstm, native_lstm
+from domains.nlp.datasets import PairDataset, TextDataset, corpus, pairs
+from domains.nlp.models import LanguageModel, Translator
+from domains.nlp.models.lstm import LSTMLanguageModel, State, native_lstm
+from domains.nlp.models.transformer import Transformer
 from domains.nlp.scores import signatures, text_scores
-from domains.nlp.transformer import Transformer, build_transformer
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
@@ -49,16 +51,23 @@ class LanguageModelLearner(SupervisedLearner):
     `span.first`: a run that starts at step k has no earlier text to have read.
     """
 
-    components = replace(SupervisedLearner.components, settings=LanguageModelSettings)
+    components = replace(
+        SupervisedLearner.components, data=TextDataset, model=LanguageModel, settings=LanguageModelSettings
+    )
     model: LSTMLanguageModel
 
+    @classmethod
+    def parameter_names(cls, spec: TaskSpec) -> list[str]:
+        """The names of the network's parameters, without its text and its weights."""
+        return _names(LanguageModel.of(spec.model))
+
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._text = data.corpus(spec.data)
+        self._text = corpus(spec.data)
         settings = LanguageModelSettings.read(spec.training.settings, "training.settings")
         self._length, self._evaluation_columns = settings.bptt, settings.evaluation_columns
-        super().__init__(spec, streams, span, runtime, lambda: build_lstm(spec.model, self._text.size))
+        super().__init__(spec, streams, span, runtime, lambda: LanguageModel.of(spec.model).build(self._text.size))
         self._columns = spec.training.batch
-        self._epoch_steps = (len(self._text.tokens["train"]) // self._columns - 1) // self._length
+        self._epoch_steps = data.windows(len(self._text.tokens["train"]), self._columns, self._length)
         if self._epoch_steps < 1:
             raise UsageError(f"batch = {self._columns} columns of bptt = {self._length} exceed the text: lower one")
         self._state: State | None = None
@@ -146,14 +155,19 @@ class TranslationLearner(SupervisedLearner):
     Pairs that do not fill the last batch of an epoch are left out of it.
     """
 
-    components = replace(SupervisedLearner.components, settings=TranslationSettings)
+    components = replace(SupervisedLearner.components, data=PairDataset, model=Translator, settings=TranslationSettings)
     model: Transformer
 
+    @classmethod
+    def parameter_names(cls, spec: TaskSpec) -> list[str]:
+        """The names of the network's parameters, without its pairs and its weights."""
+        return _names(Translator.of(spec.model))
+
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._pairs = data.pairs(spec.data)
+        self._pairs, self._notes = pairs(spec.data), signatures()
         settings = TranslationSettings.read(spec.training.settings, "training.settings")
         self._smoothing, self._longest = settings.label_smoothing, settings.longest
-        super().__init__(spec, streams, span, runtime, lambda: build_transformer(spec.model, self._pairs.size))
+        super().__init__(spec, streams, span, runtime, lambda: Translator.of(spec.model).build(self._pairs.size))
         self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -187,7 +201,7 @@ class TranslationLearner(SupervisedLearner):
 
     def notes(self) -> Mapping[str, str]:
         """sacrebleu's signatures."""
-        return signatures()
+        return self._notes
 
     def translate(self, split: Split) -> list[str]:
         """Greedy translations of a split's sources, at most `longest` tokens each."""
@@ -206,3 +220,8 @@ class TranslationLearner(SupervisedLearner):
             return BatchProbe(self.model, lambda: self._loss(source, target), lambda: self.model(source, target))
 
         return [probe() for _ in range(n)]
+
+
+def _names(model: LanguageModel | Translator) -> list[str]:
+    with torch.device("meta"):  # names are the same for any number of types
+        return [name for name, _ in model.build(len(data.SPECIAL)).named_parameters()]

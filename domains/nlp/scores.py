@@ -1,9 +1,11 @@
 """BLEU and chrF by sacrebleu, and how it was set."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
 
 def text_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -23,5 +25,8 @@ def signatures() -> dict[str, str]:
     return found
 
 
-def _metrics() -> dict[str, BLEU | CHRF]:
+def _metrics() -> "dict[str, BLEU | CHRF]":
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
     return {"bleu": BLEU(tokenize="char"), "chrf": CHRF()}

@@ -28,7 +28,9 @@ def refusal(
         choice = f"one of {', '.join(known)}" if known else "there are none"
         return UsageError(f"unknown setting {f'{name}.' if name else ''}{key}{nearest(key, known)}: {choice}")
     if first["type"] == "value_error":
-        return UsageError(f"{name}: {_words_of(first)}" if name else _words_of(first))
+        words = _words_of(first)
+        of_a_setting = words.split(" = ")[0] in _schema_at(model, place).get("properties", {})
+        return UsageError(f"{name}{'.' if of_a_setting else ': '}{words}" if name else words)
     needed, choices = _needed(_schema_at(model, place), model.model_json_schema())
     if first["type"] == "missing" and len(place) == len(first["loc"]):
         return UsageError(f"{name} is missing: {needed}")

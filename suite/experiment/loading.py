@@ -1,6 +1,8 @@
 """Imports what a task names by `module:attribute`: its learner, its cohort, its references."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from suite.experiment.errors import RunError, UsageError
@@ -20,13 +22,21 @@ def cohort_builder(spec: TaskSpec) -> BuildCohort:
     return cast(BuildCohort, _load(spec.cohort, spec))
 
 
+@contextmanager
+def installed(spec: TaskSpec) -> Iterator[None]:
+    """A library that is missing while a task's learner is imported or built is a RunError that names the remedy."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = f"'lottery-suite[{spec.domain}]'" if spec.learner.startswith("domains.") else error.name
+        raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
+
+
 def _load(reference: str, spec: TaskSpec) -> object:
     module_name, _, attribute = reference.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        package = f"'lottery-suite[{spec.domain}]'" if reference.startswith("domains.") else error.name
-        raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
+        with installed(spec):
+            return getattr(importlib.import_module(module_name), attribute)
     except AttributeError as error:
         raise UsageError(f"{spec.id}: learner {reference!r} does not exist") from error
 
@@ -35,5 +45,6 @@ def references(spec: TaskSpec) -> dict[str, dict[str, float]]:
     """Test scores of simple models on the task's data, if the task offers any."""
     if spec.references is None:
         return {}
-    found = cast(References, _load(spec.references, spec))(spec)
+    with installed(spec):
+        found = cast(References, _load(spec.references, spec))(spec)
     return {name: dict(scores) for name, scores in found.items()}

@@ -14,7 +14,7 @@ from suite.experiment.component import Component, Components, Epochs, Settings
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.learner import Span
-from suite.experiment.loading import builder
+from suite.experiment.loading import builder, installed
 from suite.experiment.plugins import code_of, load_entry_point
 from suite.experiment.runtime import HERE
 from suite.experiment.streams import Streams
@@ -112,7 +112,8 @@ class _EpochSteps:
         settings = kinds.settings.read(spec.training.settings, "training.settings") if kinds.settings else None
         if not isinstance(data, Epochs):
             raise UsageError(f"data {spec.data.name} have no epochs here: give total_steps, rewind_step, … in steps")
-        steps = data.epoch_steps(spec.training.batch, settings)
+        with installed(spec):
+            steps = data.epoch_steps(spec.training.batch, settings)
         if steps < 1:
             raise UsageError(f"training.batch = {spec.training.batch} exceeds the training data: lower it")
         return steps

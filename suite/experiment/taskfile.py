@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,7 +21,7 @@ from suite.experiment.explain import nearest, refusal
 from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
 from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, variants
-from suite.experiment.task import TaskSpec
+from suite.experiment.task import Scale, TaskSpec
 
 Fragments = Callable[[str], str]
 """The text of a file that `extends` names; raises UsageError when there is none."""
@@ -164,7 +164,8 @@ def read_tasks(text: str, origin: str, code: str = "", fragments: Fragments | No
         scales = table.pop("scales", {})
         if not isinstance(scales, dict) or not scales:
             raise UsageError(f"{origin} has no [scales.<name>] table: give one of paper, lite, quick, smoke")
-        task = TaskFile(origin, table, scales, code)
+        order = [*get_args(Scale), *scales]
+        task = TaskFile(origin, table, {name: scales[name] for name in sorted(scales, key=order.index)}, code)
         task.check()
         found.append(task)
     return found

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from suite.experiment.errors import Diverged
 from suite.experiment.learner import Cohort, Learner, Noted, Snapshot, Split
-from suite.experiment.loading import builder, cohort_builder
+from suite.experiment.loading import builder, cohort_builder, installed
 from suite.experiment.plan import Cell
 from suite.experiment.runtime import Runtime
 from suite.tickets.mask import Mask
@@ -60,7 +60,8 @@ class Trainee(Protocol):
 
 def build(cell: Cell, runtime: Runtime) -> Learner:
     """The cell's learner at the first step of its span, with its initial weights; RunError when it cannot be built."""
-    return builder(cell.spec)(cell.spec, cell.streams, cell.span, runtime)
+    with installed(cell.spec):
+        return builder(cell.spec)(cell.spec, cell.streams, cell.span, runtime)
 
 
 def copied(model: nn.Module) -> Weights:

@@ -78,7 +78,7 @@ def test_each_kind_is_read_as_itself() -> None:
         ({"crop": {}}, "model.crop.padding is missing: a whole number of at least 0 is needed"),
         ({"crop": {"paddin": 4}}, "unknown setting model.crop.paddin; nearest: padding: one of padding"),
         ({"width": -1, "rat": 2}, "unknown setting model.rat; nearest: rate: one of rate, width, above"),
-        ({"width": 13}, "model: width = 13 with tied = true: another width is needed"),
+        ({"width": 13}, "model.width = 13 with tied = true: another width is needed"),
     ],
 )
 def test_another_value_is_refused_by_name_with_what_is_needed(table: dict[str, Any], words: str) -> None:

@@ -1,7 +1,6 @@
 """Tasks at scale `smoke`, and learners of them."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -9,16 +8,16 @@ import pytest
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder
+from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.taskfile import Task, read_task
+from suite.experiment.taskfile import Task
 
 NAMES = ("kjv-lstm", "numbers-transformer")
 
 
 def _task(name: str, scale: str = "smoke", **changes: Any) -> Task:
-    path = files("domains.nlp").joinpath("tasks", f"{name}.toml")
-    return read_task(path.read_text("utf-8"), name).at(scale, {k.replace("__", "."): v for k, v in changes.items()})
+    return Registry().find(f"nlp/{name}").at(scale, {k.replace("__", "."): v for k, v in changes.items()})
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from domains.nlp.data import EOS
 from domains.nlp.learner import LanguageModelLearner
-from domains.nlp.models import LSTMLanguageModel
+from domains.nlp.models import LanguageModel
+from domains.nlp.models.lstm import LSTMLanguageModel
 from suite.experiment.errors import UsageError
 
 Make = Callable[..., LanguageModelLearner]
@@ -69,8 +70,9 @@ def test_evaluation_scores_every_token_once(learner: Make, columns: int) -> None
 
 
 def test_tying_needs_equal_widths() -> None:
-    with pytest.raises(UsageError, match="embedding = 8, hidden = 16"):
-        LSTMLanguageModel(10, 8, 16, 1, 0.0, tied=True, init=0.1)
+    settings = {"embedding": 8, "hidden": 16, "layers": 1, "dropout": 0.0, "tied": True, "init": 0.1}
+    with pytest.raises(UsageError, match=r"^model\.tied = true with embedding = 8, hidden = 16: make them equal$"):
+        LanguageModel.of(settings)
 
 
 def test_a_softmax_layer_of_its_own_is_a_setting() -> None:

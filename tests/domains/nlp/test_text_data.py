@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from domains.nlp import data
+from domains.nlp.datasets import TextDataset, corpus, pairs
+from domains.nlp.datasets.number_words import draw
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.taskfile import Task
 
@@ -14,40 +16,40 @@ SCALES = ("lite", "quick", "smoke")
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_no_verse_is_in_two_splits(task: Tasks, scale: str) -> None:
-    verses = data.corpus(task("kjv-lstm", scale).spec.data).verses
+    verses = corpus(task("kjv-lstm", scale).spec.data).verses
     assert all(verses[split] for split in data.SPLITS)
     assert len(frozenset().union(*verses.values())) == sum(map(len, verses.values()))
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_chapters_are_held_out_whole(task: Tasks, scale: str) -> None:
-    verses = data.corpus(task("kjv-lstm", scale).spec.data).verses
+    verses = corpus(task("kjv-lstm", scale).spec.data).verses
     chapters = [{verse // 1_000 for verse in verses[split]} for split in data.SPLITS]
     assert len(set().union(*chapters)) == sum(map(len, chapters))
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_no_number_is_in_two_splits(task: Tasks, scale: str) -> None:
-    numbers = data.pairs(task("numbers-transformer", scale).spec.data).numbers
+    numbers = pairs(task("numbers-transformer", scale).spec.data).numbers
     everything = [n for split in data.SPLITS for n in numbers[split]]
     assert len(set(everything)) == len(everything) == sum(len(numbers[split]) for split in data.SPLITS)
 
 
 def test_every_verse_ends_once(task: Tasks) -> None:
-    text = data.corpus(task("kjv-lstm").spec.data)
+    text = corpus(task("kjv-lstm").spec.data)
     for split in data.SPLITS:
         assert int((text.tokens[split] == data.EOS).sum()) == len(text.verses[split])
 
 
 def test_evaluation_tokens_cut_validation_and_test_alone(task: Tasks) -> None:
     spec = task("kjv-lstm").spec.data
-    whole = data.corpus(spec)
-    cut = data._corpus(data._frozen({**spec.settings, "evaluation_tokens": 50}))
+    whole = corpus(spec)
+    cut = TextDataset.of_data(spec.name, {**spec.settings, "evaluation_tokens": 50}).load()
     assert (len(cut.tokens["validation"]), len(cut.tokens["test"])) == (50, 50)
     assert cut.tokens["train"].equal(whole.tokens["train"])
 
 
-@pytest.mark.parametrize(("name", "load"), [("kjv-lstm", data.corpus), ("numbers-transformer", data.pairs)])
+@pytest.mark.parametrize(("name", "load"), [("kjv-lstm", corpus), ("numbers-transformer", pairs)])
 def test_other_data_than_the_task_names_is_refused(task: Tasks, name: str, load: object) -> None:
     spec = task(name).spec.data
     assert callable(load)
@@ -57,21 +59,21 @@ def test_other_data_than_the_task_names_is_refused(task: Tasks, name: str, load:
 
 
 def test_pieces_join_to_the_translation(task: Tasks) -> None:
-    pairs = data.pairs(task("numbers-transformer", "quick").spec.data)
+    found = pairs(task("numbers-transformer", "quick").spec.data)
     for split in data.SPLITS:
-        assert tuple(pairs.text(row) for row in pairs.target[split].tolist()) == pairs.references[split]
+        assert tuple(found.text(row) for row in found.target[split].tolist()) == found.references[split]
 
 
 def test_german_is_the_translation_of_the_number_at_its_place(task: Tasks) -> None:
-    pairs = data.pairs(task("numbers-transformer").spec.data)
-    place = pairs.numbers["train"].index(next(n for n in pairs.numbers["train"] if 30 < n < 40))
-    assert pairs.references["train"][place].endswith("unddreißig")
-    assert pairs.text(pairs.source["train"][place].tolist()).startswith("thirty-")
+    found = pairs(task("numbers-transformer").spec.data)
+    place = found.numbers["train"].index(next(n for n in found.numbers["train"] if 30 < n < 40))
+    assert found.references["train"][place].endswith("unddreißig")
+    assert found.text(found.source["train"][place].tolist()).startswith("thirty-")
 
 
 def test_a_draw_is_distinct_and_below_its_limit() -> None:
-    drawn = data.draw(3, 50, 50)
+    drawn = draw(3, 50, 50)
     assert sorted(drawn) == list(range(50))
-    assert data.draw(3, 50, 10) == drawn[:10] != data.draw(4, 50, 10)
+    assert draw(3, 50, 10) == drawn[:10] != draw(4, 50, 10)
     with pytest.raises(UsageError, match="51 different numbers"):
-        data.draw(0, 50, 51)
+        draw(0, 50, 51)

@@ -7,8 +7,8 @@ import torch
 
 from domains.nlp.data import EOS, PAD
 from domains.nlp.learner import TranslationLearner
+from domains.nlp.models.transformer import KeyValue, Transformer, positions
 from domains.nlp.scores import signatures, text_scores
-from domains.nlp.transformer import KeyValue, Transformer, positions
 
 Make = Callable[..., TranslationLearner]
 

