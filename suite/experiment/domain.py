@@ -1,13 +1,22 @@
-"""A domain's manifest, `domains/<name>/domain.toml`: what the core must know of a domain without importing it."""
+"""A domain's manifest, `domain.toml`: what the core must know of a domain without importing it.
+
+A domain is a folder of the package `domains` with a manifest in it, and with its tasks in `tasks/`. A third party's is
+a package of the same form, named by an entry point of the group `lottery.domains`.
+"""
 
 import tomllib
 from functools import cache
+from importlib.metadata import entry_points
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from suite import RESULT_VERSION
+from suite.experiment.errors import UsageError
+from suite.experiment.explain import refusal
 from suite.experiment.frozen import Frozen
 
 PACKAGE = "domains"
@@ -16,18 +25,34 @@ COMPUTING = ("python", "torch", "numpy")
 """What the bits of every result depend on."""
 
 
-class Domain(Frozen):
-    """One domain. `computing` names the distributions that the bits of its results depend on.
+class Manifest(Frozen):
+    """What a domain says of itself.
 
-    `result_versions` has an entry for each of its learners and cohorts, by their references.
-
-    A version is raised whenever a change of code can change a number of that learner: its stored cells, and no others,
-    are then never used again.
+    A result version is raised whenever a change of code can change a number of that learner: its stored cells, and no
+    others, are then never used again.
     """
 
-    name: str
-    computing: tuple[str, ...] = ()
-    result_versions: dict[str, Annotated[int, Field(ge=1)]]
+    name: Annotated[str, Field(pattern="^[a-z0-9]+$")] = Field(description="first part of the ids of its tasks")
+    title: str = Field(description="the domain in a few words")
+    install: str = Field(description="what pip is given to install its libraries")
+    computing: tuple[str, ...] = Field(
+        default=(), description="distributions that the bits of its results depend on, besides python, torch and numpy"
+    )
+    result_versions: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={}, description="version of each of its learners and cohorts, by module:name"
+    )
+
+
+class Domain(Manifest):
+    """A domain that was found: its manifest, its package, and the distribution of a third party (empty: built in)."""
+
+    package: str
+    code: str = ""
+
+    @property
+    def tasks(self) -> Path:
+        """The folder of its task files."""
+        return _folder(self.package) / "tasks"
 
 
 class ResultVersions(Frozen):
@@ -39,11 +64,46 @@ class ResultVersions(Frozen):
 
 @cache
 def domains() -> dict[str, Domain]:
-    """The domains that come with the suite, by name."""
-    folders = sorted(files(PACKAGE).iterdir(), key=lambda folder: folder.name)
-    manifests = [folder.joinpath(MANIFEST) for folder in folders if folder.is_dir()]
-    found = [Domain(**tomllib.loads(path.read_text("utf-8"))) for path in manifests if path.is_file()]
-    return {domain.name: domain for domain in found}
+    """The domains that come with the suite and those of third parties, by name; none of their code is run.
+
+    Raises UsageError for a manifest that is missing or wrong, and for two domains of one name.
+    """
+    found: dict[str, Domain] = {}
+    folders = (folder.name for folder in files(PACKAGE).iterdir() if folder.joinpath(MANIFEST).is_file())
+    packages = {f"{PACKAGE}.{name}": "" for name in sorted(folders)}
+    for point in entry_points(group="lottery.domains"):
+        packages[point.value] = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    for package, code in packages.items():
+        domain = _read(package, code)
+        if domain.name in found:
+            raise UsageError(f"{package}: domain {domain.name!r} exists already in {found[domain.name].package}")
+        found[domain.name] = domain
+    return found
+
+
+def domain_of(reference: str) -> Domain | None:
+    """The domain whose package holds a learner (`domains.vision.learner:VisionLearner`); None for a plugin's."""
+    return next((each for each in domains().values() if reference.startswith(f"{each.package}.")), None)
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"the domain package {package} does not exist: an entry point of lottery.domains names it")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _read(package: str, code: str) -> Domain:
+    path = _folder(package) / MANIFEST
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the manifest {path} cannot be read: {error}") from error
+    try:
+        Manifest(**table)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {refusal(error, Manifest, table)}") from error
+    return Domain(**table, package=package, code=code)
 
 
 def computing(domain: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+from suite.experiment.domain import domain_of
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Build, BuildCohort, References
 from suite.experiment.task import TaskSpec
@@ -28,7 +29,8 @@ def installed(spec: TaskSpec) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        package = f"'lottery-suite[{spec.domain}]'" if spec.learner.startswith("domains.") else error.name
+        domain = domain_of(spec.learner)
+        package = f"'{domain.install}'" if domain else error.name
         raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from suite.experiment.errors import UsageError
@@ -46,7 +45,7 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     return [task for tasks in found for task in tasks]
 
 
-def folder_of(folder: Path | Traversable) -> Fragments:
+def folder_of(folder: Path) -> Fragments:
     """Reads the files of a folder that a task in it names in `extends`."""
 
     def text_of(name: str) -> str:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import suite
+from suite.experiment.domain import domains
 from suite.experiment.result import Provenance
 
 DISTRIBUTION = "lottery-suite"
@@ -34,13 +35,13 @@ def provenance(data_fingerprint: str, device: str, threads: int, execution: str)
 
 @cache
 def _versions() -> dict[str, str]:
-    """Python, and every installed package that the distribution names, extras included."""
+    """Python, and every installed package that the distribution names, extras included, or a domain's manifest."""
     found = {"python": platform.python_version()}
     try:
         named = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         named = []
-    for requirement in named:
+    for requirement in (*named, *(name for domain in domains().values() for name in domain.computing)):
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
         try:
             found[name] = version(name)

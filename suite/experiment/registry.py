@@ -5,16 +5,14 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from suite.experiment.domain import PACKAGE, domains
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.frozen import Frozen
 from suite.experiment.plugins import folder_of, load_entry_point, load_plugin
 from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
-
-TASK_PACKAGES = ("domains.vision", "domains.rl", "domains.nlp")
 
 
 class Collection(Frozen):
@@ -31,10 +29,9 @@ class Registry:
 
     def __init__(self, plugins: Iterable[Path] = ()) -> None:
         self._files: dict[str, TaskFile] = {}
-        for package in TASK_PACKAGES:
-            for path in _toml_files(package, "tasks"):
-                folder = files(package).joinpath("tasks")
-                self._add(read_tasks(path.read_text("utf-8"), path.name, fragments=folder_of(folder)))
+        for domain in domains().values():
+            for path in sorted(domain.tasks.glob("*.toml")):
+                self._add(read_tasks(path.read_text("utf-8"), path.name, domain.code, folder_of(domain.tasks)))
         for point in entry_points(group="lottery.tasks"):
             text, origin, beside = _text_of(load_entry_point(point))
             code = f"{point.dist.name} {point.dist.version}" if point.dist else ""
@@ -76,15 +73,10 @@ class Registry:
 @cache
 def collections() -> dict[str, Collection]:
     """The collections of tasks that come with the suite, by name."""
-    found = [Collection(**tomllib.loads(path.read_text("utf-8"))) for path in _toml_files("domains", "collections")]
-    return {collection.name: collection for collection in found}
-
-
-def _toml_files(package: str, folder: str) -> list[Traversable]:
-    where = files(package).joinpath(folder)
-    return (
-        sorted((p for p in where.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name) if where.is_dir() else []
-    )
+    folder = files(PACKAGE).joinpath("collections")
+    texts = [path.read_text("utf-8") for path in folder.iterdir() if path.name.endswith(".toml")]
+    found = [Collection(**tomllib.loads(text)) for text in texts]
+    return {collection.name: collection for collection in sorted(found, key=lambda collection: collection.name)}
 
 
 def _text_of(value: object) -> tuple[str, str, Fragments | None]:

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from suite.experiment.component import Component, Components, Epochs, Settings
+from suite.experiment.domain import PACKAGE
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.learner import Span
@@ -22,7 +23,7 @@ from suite.experiment.tables import EPOCHS_FOR, Table
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import draft
 
-OWN_PACKAGES = ("suite", "domains")
+OWN_PACKAGES = ("suite", PACKAGE)
 """Packages whose code is known by result versions; any other component is known by a digest of its file."""
 
 
