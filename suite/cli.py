@@ -11,13 +11,17 @@ import typer
 
 from suite.arguments import Data, Device, Threads, Workers
 from suite.experiment.errors import RunError, UsageError
+from suite.experiment.methods import known_methods, methods
 from suite.leaderboard import cli as leaderboard
 from suite.printing import count, minutes, print_json, print_table
 
 if TYPE_CHECKING:
+    from suite.experiment.runner import Outcome
     from suite.results.view import RunView
+    from suite.run import Report
 
 INTERRUPTED = 130
+OLDER_SHOWN = 8
 ClickUsageError: Any = typer.BadParameter.__base__  # typer names only this subclass of its parser's error
 
 app = typer.Typer(
@@ -37,8 +41,11 @@ ScaleOption = Annotated[
     str | None, typer.Option("--scale", help="paper, lite, quick or smoke; by default the collection's, else lite.")
 ]
 MethodOption = Annotated[
-    str | None,
-    typer.Option("--method", help="imp, imp-no-rewind, one-shot, snip, grasp, synflow, random; by default the task's."),
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help=f"One or several (a,b): {', '.join(methods())}, or a plugin's (`lottery list`); by default the task's.",
+    ),
 ]
 Replicates = Annotated[int | None, typer.Option("--replicates", help="Seeds of the whole chain, 1 or more.")]
 Levels = Annotated[int | None, typer.Option("--levels", help="Prunings: N gives levels 0 (dense) to N.")]
@@ -47,14 +54,16 @@ At = Annotated[
 ]
 Arms = Annotated[
     str | None,
-    typer.Option("--arms", help="Comma-separated: winning, reinit, shuffled_layerwise, random, shuffled_mask."),
+    typer.Option("--arms", help="Comma-separated: winning, reinit, signs, shuffled_layerwise, random, shuffled_mask."),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Number of the first replicate (default 0).")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value: a method's field (rewind_step=100) or a task's number (training.batch=32)."),
 ]
-Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, criteria or arms.")]
+Plugin = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, methods, criteria or arms.")
+]
 Exec = Annotated[
     str | None, typer.Option("--exec", help="single (a cell at a time) or cohort (stacked, where the task offers it).")
 ]
@@ -66,16 +75,20 @@ Jobs = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (default: runs/<tasks>-<scale>).")]
 From = Annotated[list[Path] | None, typer.Option("--from", help="A run whose finished cells are taken over.")]
+Sources = Annotated[str, typer.Option("--sources", help="Tasks whose tickets are transferred: a,b.")]
+Targets = Annotated[str, typer.Option("--targets", help="Tasks that the tickets are trained on: a,b.")]
+CarryOption = Annotated[
+    str, typer.Option("--carry", help="What is the source's: mask, weights, or both; the rest is the target's own.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
 
 
 @app.command("list")
 def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     """List the tasks, their scales, and the collections of tasks."""
-    from suite.experiment.methods import methods
     from suite.experiment.registry import Registry, collections
 
-    registry = Registry(plugin or ())
+    registry, named = Registry(plugin or ()), known_methods(plugin or ())
     tasks = [registry.find(task_id) for task_id in registry.ids]
     if as_json:
         print_json(
@@ -83,7 +96,7 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
                 "schema": 1,
                 "tasks": [{"task": t.id, "title": t.common["title"], "scales": list(t.scales)} for t in tasks],
                 "collections": [c.model_dump(mode="json") for c in collections().values()],
-                "methods": {name: fields["about"] for name, fields in methods().items()},
+                "methods": {name: fields["about"] for name, fields in named.items()},
             }
         )
         return
@@ -93,7 +106,7 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
         ["name", "scale", "tasks"],
         [[c.name, c.scale, " ".join(c.tasks)] for c in collections().values()],
     )
-    print_table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in methods().items()])
+    print_table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in named.items()])
 
 
 @app.command()
@@ -133,7 +146,7 @@ def plan(
     from suite.run import choose, plans_of
 
     options = _options(replicates, levels, at, arms, seed, device, execution)
-    chosen = choose(tasks, scale, method, options, change or (), plugin or ())
+    chosen = choose(tasks, scale, _names(method), options, change or (), plugin or ())
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
@@ -165,10 +178,40 @@ def run(
     options = _options(replicates, levels, at, arms, seed, device, execution)
     options |= {"executor": executor, "jobs": jobs}
     options |= _given(data=data, threads=threads, workers=workers)
-    chosen = choose(tasks, scale, method, options, change or (), plugin or ())
+    chosen = choose(tasks, scale, _names(method), options, change or (), plugin or ())
     folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
     command = shlex.join(["lottery", *sys.argv[1:]])
-    outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
+    _conclude(*run_tasks(chosen, folder, plugin or (), start_from or (), command))
+
+
+@app.command()
+def transfer(
+    sources: Sources, targets: Targets, carry: CarryOption = "both", scale: ScaleOption = None,
+    method: MethodOption = None, replicates: Replicates = None, levels: Levels = None, at: At = None,
+    arms: Arms = None, seed: Seed = None, change: Set = None, device: Device = None, data: Data = None,
+    threads: Threads = None, workers: Workers = None, plugin: Plugin = None, execution: Exec = None,
+    executor: ExecutorName = "local", jobs: Jobs = None, out: Out = None, start_from: From = None,
+) -> None:  # fmt: skip
+    """Train the tickets of some tasks on others, over their whole schedule, and write a report.
+
+    Every source's ladder is found once, or taken over by --from, and trained on every target.
+    """
+    from suite.run import choose_transfers, run_tasks
+
+    options = _options(replicates, levels, at, arms, seed, device, execution)
+    options |= {"executor": executor, "jobs": jobs}
+    options |= _given(data=data, threads=threads, workers=workers)
+    chosen = choose_transfers(
+        _names([sources]), _names([targets]), carry, scale, _names(method), options, change or (), plugin or ()
+    )
+    which = "-to-".join("+".join(names).replace("/", "-") for names in (_names([sources]), _names([targets])))
+    folder = out or Path("runs") / f"{which}-{chosen[0].spec.scale}"
+    command = shlex.join(["lottery", *sys.argv[1:]])
+    _conclude(*run_tasks(chosen, folder, plugin or (), start_from or (), command))
+
+
+def _conclude(outcome: "Outcome", report: "Report") -> None:
+    """Say what a run came to; raises RunError when a cell failed."""
     typer.echo(f"{count(outcome.finished, 'cell')} run, {outcome.skipped} skipped", err=True)
     if outcome.lost:
         first = next(iter(outcome.lost.values()))
@@ -205,6 +248,14 @@ def status(folder: Folder, as_json: Json = False) -> None:
         for r in rows
     ]
     print_table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
+    for r in rows:
+        if r["older"]:
+            named = [f"{c['arm']}:{c['level']}:{c['replicate']}" for c in r["older"]]
+            more = f", … ({len(named) - OLDER_SHOWN} more, --json names all)" if len(named) > OLDER_SHOWN else ""
+            typer.echo(
+                f"{r['task']} {r['scale']} {r['method']}: {count(len(named), 'cell')} of an older version, which "
+                f"a run of today does not use (arm:level:replicate): {', '.join(named[:OLDER_SHOWN])}{more}"
+            )
 
 
 @app.command()
@@ -272,6 +323,11 @@ def _line(error: Exception) -> str:
 def _fail(message: str, code: int) -> Never:
     print(f"lottery: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+def _names(given: list[str] | None) -> list[str]:
+    """Names of an option that is comma-separated, repeated, or both."""
+    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
 
 
 def _options(

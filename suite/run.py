@@ -6,26 +6,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from suite.experiment.arithmetic import gpus
+from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
 from suite.experiment.loading import references
-from suite.experiment.methods import method_changes
+from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
 from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
+from suite.experiment.result import CellResult
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.taskfile import METHOD_KEYS, SET, Task, nearest_key
+from suite.experiment.taskfile import CARRIES, METHOD_KEYS, SET, Source, Task, nearest_key
 from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView, TaskView
@@ -43,20 +46,43 @@ class Report:
 
 
 def choose(
-    names: Sequence[str], scale: str | None, method: str | None, options: Mapping[str, Any], changes: Sequence[str],
-    plugins: Iterable[Path],
+    names: Sequence[str], scale: str | None, methods: Sequence[str], options: Mapping[str, Any],
+    changes: Sequence[str], plugins: Sequence[Path],
 ) -> list[Task]:  # fmt: skip
-    """The tasks that a command line names, with its options and changes; raises UsageError for whatever is wrong."""
-    registry = Registry(plugins)
+    """The tasks that a command line names, each once by every method, with its options and changes.
+
+    Raises UsageError for whatever is wrong. Without a method a task has its own.
+    """
+    registry, known = Registry(plugins), known_methods(plugins)
+    by = [method_changes(name, known) for name in dict.fromkeys(methods)] or [{}]
     chosen = []
-    for file, at in registry.expand(names, scale):
+    for (file, at), method in product(registry.expand(names, scale), by):
         asked = _parsed(changes, file.keys(at))
-        changed = {**(method_changes(method) if method else {}), **asked}
+        if "name" in asked and len(by) > 1:
+            raise UsageError(f"--set name={asked['name']} names one method, --method {','.join(methods)} asks for more")
+        changed = {**method, **asked}
         task = (replace(file, origin=SET) if asked else file).at(at, changed)
         if "name" not in asked and asked.keys() & set(METHOD_KEYS):
             task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
         chosen.append(replace(task, options=_changed(task.options, options)))
     return chosen
+
+
+def choose_transfers(
+    sources: Sequence[str], targets: Sequence[str], carry: str, scale: str | None, methods: Sequence[str],
+    options: Mapping[str, Any], changes: Sequence[str], plugins: Sequence[Path],
+) -> list[Task]:  # fmt: skip
+    """Every target with tickets from every source, by each method; raises UsageError for whatever is wrong."""
+    if carry not in CARRIES:
+        raise UsageError(f"--carry {carry}: one of {', '.join(CARRIES)}")
+    if not sources or not targets:
+        raise UsageError("--sources and --targets need a task each, such as --sources a --targets b,c")
+    origins, own = (choose(names, scale, methods, options, changes, plugins) for names in (sources, targets))
+    return [
+        replace(target, source=Source(source, CARRIES[carry]))
+        for target, source in product(own, origins)
+        if target.method.name == source.method.name or not methods
+    ]
 
 
 def _parsed(changes: Iterable[str], known: Sequence[str]) -> dict[str, Any]:
@@ -220,11 +246,14 @@ def view_of(folder: Path) -> RunView:
 
 
 def progress_of(folder: Path) -> list[dict[str, Any]]:
-    """How far each task of a run is, and the seconds left on one core by the plan's estimate."""
+    """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells."""
     store = Store.open(folder)
     rows = []
-    for request in store.requests():
-        task, planned = request.task, request.plan
+    requests = store.requests()
+    plans = [request.plan for request in requests]
+    unplanned = [store.cell(key) for key in store.keys() - {cell.key for plan in plans for cell in plan}]
+    for request, planned in zip(requests, plans, strict=True):
+        task = request.task
         results = {cell.key: store.cell(cell.key) for cell in planned}
         done = [key for key, result in results.items() if result is not None]
         rows.append(
@@ -236,9 +265,28 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
                 "done": len(done),
                 "diverged": sum(result.diverged for result in results.values() if result is not None),
                 "seconds_left": planned.cost(without=done).seconds,
+                "older": _older(task, [*results.values(), *unplanned]),
             }
         )
     return rows
+
+
+def _older(task: Task, results: Iterable[CellResult | None]) -> list[dict[str, Any]]:
+    """A task's cells that code of today does not use, by place, with the versions of the code that made them."""
+    sources = () if task.source is None else (replace(task.source.task, options=task.options),)
+    today = {each.spec.hash: result_versions(each.trained_by) for each in (task, *sources)}
+    old = [
+        result
+        for result in results
+        if result is not None
+        and result.task_hash in today
+        and result.method_hash in ("", task.method.hash)
+        and result.result_versions.older_than(today[result.task_hash])
+    ]
+    return [
+        {"arm": r.arm, "level": r.level, "replicate": r.replicate, "versions": r.result_versions.model_dump()}
+        for r in sorted(old, key=lambda r: (r.replicate, r.level, r.arm))
+    ]
 
 
 def _runtime(tasks: Sequence[Task]) -> Runtime:

@@ -25,7 +25,7 @@ def tasks(changes: Sequence[str] = (), **options: Any) -> list[Task]:
     few: Mapping[str, Any] = {"executor": "inline", "levels": 1, "replicates": 1, **options}
     plugin = Path(str(few.get("plugin", TUTORIAL)))
     return choose(
-        ["tutorial/breast-cancer"], None, None, {k: v for k, v in few.items() if k != "plugin"},
+        ["tutorial/breast-cancer"], None, [], {k: v for k, v in few.items() if k != "plugin"},
         ["training.total_steps=15", *changes], [plugin],
     )  # fmt: skip
 
@@ -98,8 +98,8 @@ def test_a_report_that_cannot_be_written_names_its_folder(tmp_path: Path) -> Non
 
 
 def test_levels_as_the_task_has_them_leave_its_choice_of_at_alone() -> None:
-    (own,) = choose(["nlp/kjv-lstm"], "lite", None, {"levels": 14}, [], [])
-    (other,) = choose(["nlp/kjv-lstm"], "lite", None, {"levels": 13}, [], [])
+    (own,) = choose(["nlp/kjv-lstm"], "lite", [], {"levels": 14}, [], [])
+    (other,) = choose(["nlp/kjv-lstm"], "lite", [], {"levels": 13}, [], [])
     assert own.options.at == (2, 5, 8, 11, 14)
     assert other.options.at is None
 
@@ -146,7 +146,7 @@ def test_a_task_that_cannot_be_built_otherwise_leaves_the_others_their_run(tmp_p
     plugin.write_text(text.replace("        inputs, labels = ", f"        {fault}\n        inputs, labels = "))
     options = {"executor": "inline", "levels": 1, "replicates": 1}
     names = ["tutorial/other", "tutorial/breast-cancer"]
-    both = choose(names, None, None, options, ["training.total_steps=15"], [plugin, TUTORIAL])
+    both = choose(names, None, [], options, ["training.total_steps=15"], [plugin, TUTORIAL])
     outcome, _ = run_tasks(both, tmp_path / "run", [plugin, TUTORIAL], [], "lottery run")
     assert outcome.finished == 4
     assert len(outcome.failed) == 1
@@ -160,7 +160,7 @@ def test_a_constructor_that_crashes_fails_its_own_cells_and_the_other_tasks_go_o
     plugin.write_text(text.replace("        inputs, labels = ", f"        {crash}\n        inputs, labels = "))
     options = {"executor": "local", "jobs": 1, "levels": 1, "replicates": 1, "arms": ("winning",)}
     names = ["tutorial/other", "tutorial/breast-cancer"]
-    both = choose(names, None, None, options, ["training.total_steps=15"], [plugin, TUTORIAL])
+    both = choose(names, None, [], options, ["training.total_steps=15"], [plugin, TUTORIAL])
     outcome, report = run_tasks(both, tmp_path / "run", [plugin, TUTORIAL], [], "lottery run")
     assert outcome.finished == 2
     (failure,) = outcome.failed.values()

@@ -61,6 +61,13 @@ class ResultVersions(Frozen):
     core: int = 1
     learner: int = 1
 
+    def older_than(self, other: "ResultVersions") -> bool:
+        """Whether core or learner has been raised since."""
+        return self.core < other.core or self.learner < other.learner
+
+    def __str__(self) -> str:
+        return f"core {self.core}, learner {self.learner}"
+
 
 @cache
 def domains() -> dict[str, Domain]:

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 
 from suite.experiment.errors import UsageError
 from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
@@ -21,6 +22,29 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     It is `tried` in a copy of this process unless that was done before. Raises UsageError when the file does not exist
     or fails on import, however it does.
     """
+    module, edition = _loaded(path, tried)
+    texts = [*_texts(module, "TASKS", path), *_texts(module, "TASK", path)]
+    beside = folder_of(path.parent)
+    found = [read_tasks(text.replace('"plugin:', f'"{module.__name__}:'), str(path), edition, beside) for text in texts]
+    return [task for tasks in found for task in tasks]
+
+
+def method_texts(path: Path) -> list[str]:
+    """The methods that a plugin file brings, as `METHODS` (TOML text, one or several); raises as `load_plugin` does."""
+    module, _ = _loaded(path)
+    return _texts(module, "METHODS", path)
+
+
+def _texts(module: ModuleType, attribute: str, path: Path) -> list[str]:
+    value = getattr(module, attribute, [])
+    texts = [*value] if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"plugin {path}: {attribute} is TOML text, or a list of such texts")
+    return texts
+
+
+def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
+    """The module of a plugin file, which is run once in a process, and the SHA-256 of the file."""
     try:
         source = read_bytes(path)
     except FileNotFoundError as error:
@@ -34,15 +58,7 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
         if not tried:
             _refuse_crash(what, partial(_import, name, path, what), source)
         _import(name, path, what)
-    module = sys.modules[name]
-    several = getattr(module, "TASKS", ())
-    texts = [*(several if isinstance(several, list | tuple) else [several])]
-    texts += [module.TASK] if hasattr(module, "TASK") else []
-    if not all(isinstance(text, str) for text in texts):
-        raise UsageError(f"plugin {path}: TASK is TOML text, TASKS a list of such texts")
-    beside = folder_of(path.parent)
-    found = [read_tasks(text.replace('"plugin:', f'"{name}:'), str(path), edition, beside) for text in texts]
-    return [task for tasks in found for task in tasks]
+    return sys.modules[name], edition
 
 
 def folder_of(folder: Path) -> Fragments:

@@ -115,11 +115,10 @@ def facts_of(task: Task) -> Facts:
     from suite.tickets.scores import CRITERIA
 
     criterion = CRITERIA[task.method.criterion]
-    trained_by = task.spec.cohort if task.options.exec == "cohort" else None
     return Facts(
         {name: _arm_facts(arm) for name, arm in ARMS.items()},
         CriterionFacts(code_of(criterion.score), "rewound" in criterion.needs, criterion.steps),
-        result_versions(trained_by or task.spec.learner),
+        result_versions(task.trained_by),
     )
 
 

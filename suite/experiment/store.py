@@ -91,6 +91,10 @@ class Store:
         """Whether a cell is finished."""
         return self._cell(key).is_file()
 
+    def keys(self) -> set[str]:
+        """Keys of all finished cells, whatever run they belong to."""
+        return {path.stem for path in (self.root / "cells").glob("*.json")}
+
     def cell(self, key: str) -> CellResult | None:
         """A finished cell; raises RunError naming the file when it is corrupted."""
         path = self._cell(key)

@@ -33,6 +33,8 @@ SET = "--set"
 """The origin of a task that a command line changed."""
 
 Carry = Literal["both", "mask", "weights"]
+CARRIES: dict[str, Carry] = {carry: carry for carry in get_args(Carry)}
+"""What of a ticket can come from a transfer's source, by name."""
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -49,6 +51,11 @@ class Task:
     options: RunOptions
     code: str = ""
     source: "Source | None" = None
+
+    @property
+    def trained_by(self) -> str:
+        """Reference of the learner, or of the cohort where the options ask for one."""
+        return (self.spec.cohort if self.options.exec == "cohort" else None) or self.spec.learner
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ PLACE = Path("run.json")
 
 def tutorial() -> Request:
     """The request of a task that a plugin brings."""
-    (task,) = choose(["tutorial/breast-cancer"], "smoke", None, {}, [], [TUTORIAL])
+    (task,) = choose(["tutorial/breast-cancer"], "smoke", [], {}, [], [TUTORIAL])
     return asked(task, "lottery run tutorial/breast-cancer", [TUTORIAL])
 
 

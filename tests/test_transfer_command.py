@@ -1,0 +1,142 @@
+"""`lottery transfer`, several methods, and what `status` says of older cells: the commands in this process."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from suite.cli import app
+from suite.experiment import domain as domain_module
+from suite.experiment.domain import Domain
+from suite.experiment.errors import UsageError
+from suite.experiment.methods import methods
+from suite.leaderboard.submit import submissions
+from suite.tickets.arms import ARMS
+
+TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
+FEW = ["--levels", "1", "--replicates", "2", "--set", "training.total_steps=15", "--executor", "inline"]
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """Two tasks of one network: the tutorial's, and the same with other batches."""
+    path = tmp_path / "two.py"
+    text = TUTORIAL.read_text()
+    other = text.split('TASK = """')[1].split('"""')[0]
+    other = other.replace("tutorial/breast-cancer", "tutorial/other").replace("batch = 32", "batch = 48")
+    path.write_text(f'{text}\nTASKS = ["""{other}"""]\n')
+    return path
+
+
+def lottery(*words: str | Path) -> Result:
+    """The command in this process; an error that a user would meet in one line is raised."""
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def transfer(plugin: Path, out: Path, *words: str) -> Result:
+    places = ["--sources", "tutorial/breast-cancer,tutorial/other", "--targets", "tutorial/other"]
+    return lottery("transfer", *places, *FEW, "--plugin", plugin, "--out", out, *words)
+
+
+def tasks_of(out: Path) -> list[dict[str, object]]:
+    return json.loads(lottery("report", out, "--json").stdout)["tasks"]  # type: ignore[no-any-return]
+
+
+def test_a_transfer_has_a_labelled_curve_a_source_and_runs_once(plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = transfer(plugin, out)
+    assert done.exit_code == 0, done.output
+    assert "imp from tutorial/breast-cancer" in done.output
+    found = tasks_of(out)
+    assert [(task["task"], task["method"]["name"]) for task in found] == [  # type: ignore[index]
+        ("tutorial/other", "imp from tutorial/breast-cancer"), ("tutorial/other", "imp from tutorial/other"),
+    ]  # fmt: skip
+    for task in found:
+        assert set(task["arms"]) == {"winning", "reinit", "random"}  # type: ignore[call-overload]
+        assert task["missing"] == []
+        assert all(
+            value is not None
+            for arm in task["arms"].values()  # type: ignore[attr-defined]
+            for point in arm
+            for value in point["values"]
+        )
+    assert "0 cells run" in transfer(plugin, out).stderr
+    rows = json.loads(lottery("status", out, "--json").stdout)["tasks"]
+    assert [(row["method"], row["done"] == row["cells"], row["older"]) for row in rows] == [
+        ("imp from tutorial/breast-cancer", True, []), ("imp from tutorial/other", True, []),
+    ]  # fmt: skip
+
+
+def test_a_mask_alone_is_another_curve_beside_the_first(plugin: Path, tmp_path: Path) -> None:
+    transfer(plugin, tmp_path / "run")
+    transfer(plugin, tmp_path / "run", "--carry", "mask")
+    names = [task["method"]["name"] for task in tasks_of(tmp_path / "run")]  # type: ignore[index]
+    assert len(names) == 4
+    assert {"imp from tutorial/other", "imp mask from tutorial/other"} <= set(names)
+
+
+def test_a_sources_own_run_spares_the_transfer_its_ladder(plugin: Path, tmp_path: Path) -> None:
+    lottery("run", "tutorial/breast-cancer", *FEW, "--plugin", plugin, "--out", tmp_path / "own")
+    done = transfer(plugin, tmp_path / "run", "--from", str(tmp_path / "own"))
+    assert "2 cells taken from" in done.stderr  # the dense runs, with the masks of level 1
+
+
+def test_a_transfer_is_no_submission_yet(plugin: Path, tmp_path: Path) -> None:
+    transfer(plugin, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"is a transfer from tutorial/breast-cancer: entries have no source yet"):
+        submissions(tmp_path / "run", author="Ada", plugins=[plugin])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--carry", "all"], "--carry all: one of both, mask, weights"),
+        (["--method", "fine-tune"], "retraining = 'fine-tune' goes on where a run of the same task ended"),
+        (["--sources", ","], "--sources and --targets need a task each"),
+    ],
+)
+def test_a_transfer_that_cannot_be_is_refused(words: list[str], message: str, plugin: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        transfer(plugin, tmp_path / "run", *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_methods_are_run_beside_each_other(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    task = ["tutorial/breast-cancer", "--plugin", TUTORIAL, "--method", "imp,fine-tune", "--method", "random-erk"]
+    done = lottery("run", *task, *FEW, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert [found["method"]["name"] for found in tasks_of(out)] == ["imp", "fine-tune", "random-erk"]  # type: ignore[index]
+    assert all(found["missing"] == [] for found in tasks_of(out))
+
+
+def test_the_help_of_run_names_every_method_and_arm() -> None:
+    words = " ".join(lottery("run", "--help").stdout.replace("│", " ").split())
+    assert all(name in words for name in methods())
+    assert f"Comma-separated: {', '.join(name for name in ARMS)}." in words
+
+
+def test_status_names_the_cells_of_an_older_version_before_and_after_they_are_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: Path
+) -> None:
+    out = tmp_path / "run"
+    chosen = ["run", "tutorial/breast-cancer", *FEW, "--plugin", plugin, "--arms", "winning", "--out", out]
+    learner = f"lottery_plugin_{sha256(plugin.read_bytes()).hexdigest()[:16]}:BreastCancer"
+    lottery(*chosen)
+    assert json.loads(lottery("status", out, "--json").stdout)["tasks"][0]["older"] == []
+    raised = Domain.model_construct(name="tutorial", result_versions={learner: 2})
+    monkeypatch.setattr(domain_module, "domains", lambda: {"tutorial": raised})
+    (row,) = json.loads(lottery("status", out, "--json").stdout)["tasks"]
+    places = [(cell["arm"], cell["level"], cell["replicate"]) for cell in row["older"]]
+    assert places == [("dense", 0, 0), ("winning", 1, 0), ("dense", 0, 1), ("winning", 1, 1)]
+    assert row["older"][0]["versions"] == {"core": 1, "learner": 1}
+    assert "4 cells of an older version" in lottery("status", out).stdout
+    assert "4 cells run, 0 skipped" in lottery(*chosen).stderr
+    (row,) = json.loads(lottery("status", out, "--json").stdout)["tasks"]
+    assert (row["done"], row["cells"], len(row["older"])) == (4, 4, 4)
