@@ -49,7 +49,8 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime 
 
 
 def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime) -> None:
-    _raise_first([error for cell in cells for error in _prune(cell, None, cells, store, runtime)])
+    remarks: dict[str, list[str]] = {cell.key: [] for cell in cells}
+    _raise_first([error for cell in cells for error in _prune(cell, None, cells, store, runtime, remarks[cell.key])])
     known = [store.cell(cell.key) for cell in cells]
     fillers = [bool(cell.cohort) and store.ticketless(cell) for cell in cells]
     ends = [_cached_end(cell, store) for cell in cells]
@@ -69,8 +70,10 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime
             check_same(cell, trained[i].result.weights_digest, store)
         end = ends[i]
         if end is not None and not result.diverged:
-            impossible += _prune(cell, end, cells, store, runtime)
+            impossible += _prune(cell, end, cells, store, runtime, remarks[cell.key])
         if known[i] is None:
+            notes = {**result.notes, **({"pruning": "; ".join(remarks[cell.key])} if remarks[cell.key] else {})}
+            result = result.model_copy(update={"notes": notes})
             store.put_cell(result)  # last: a cell that is there has all its masks, but those that cannot be
     store.drop_snapshot(_partial(cells))
     _raise_first(impossible)
@@ -210,7 +213,9 @@ def _step_flops(spec_json: str, data: Path | None) -> StepFlops:
     return flops
 
 
-def _prune(cell: Cell, end: Weights | None, unit: Sequence[Cell], store: Store, runtime: Runtime) -> list[TicketError]:
+def _prune(
+    cell: Cell, end: Weights | None, unit: Sequence[Cell], store: Store, runtime: Runtime, remarks: list[str]
+) -> list[TicketError]:
     """Make the masks that are still to be made from a cell's trained weights or (None) from its initial ones."""
     unpruned = _unpruned(cell, "start" if end is None else "end", store)
     if not unpruned:
@@ -221,8 +226,9 @@ def _prune(cell: Cell, end: Weights | None, unit: Sequence[Cell], store: Store, 
     mask = mask_of(cell, store, learner.model, runtime)
     dense = dense_origin(cell, unit)
     return make_masks(
-        cell, learner, mask, unpruned, store, lambda step: weights_at(replace(dense, step=step), store, runtime)
-    )
+        cell, learner, mask, unpruned, store, lambda step: weights_at(replace(dense, step=step), store, runtime),
+        remarks,
+    )  # fmt: skip
 
 
 def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:

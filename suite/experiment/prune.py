@@ -1,5 +1,6 @@
 """Makes the masks that follow from a cell: scores by its method's criterion, then the selection."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from suite.experiment.plan import Cell, Prune
 from suite.experiment.store import Store
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.scores import CRITERIA, Scores, Weights
-from suite.tickets.select import keep_count, keep_each, prune, survivors
+from suite.tickets.select import keep_count, keep_each, prune, survivors, unordered
 from suite.tickets.ticket import Ticket
 
 WeightsOf = Callable[[int], Weights]
@@ -21,23 +22,28 @@ WeightsOf = Callable[[int], Weights]
 
 
 def make_masks(
-    cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store, weights_of: WeightsOf
-) -> list[TicketError]:
+    cell: Cell, learner: Learner, mask: Mask, wanted: Iterable[Prune], store: Store, weights_of: WeightsOf,
+    remarks: list[str],
+) -> list[TicketError]:  # fmt: skip
     """Prune the learner's model as it stands, once for each wanted mask, and keep the tickets; it is left unchanged.
 
     `weights_of` gives what criteria ask for besides the model. A ticket's header says what its key says and no more:
     methods that differ only in how tickets are trained share it. Returns why masks that are not optional cannot be,
-    such as for floors that keep too much.
+    such as for floors that keep too much. To `remarks` is added where position decided among equal scores, which is said
+    on standard error too.
     """
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
     impossible: list[TicketError] = []
     for step in wanted:
         try:
-            made = pruned(cell, learner, mask, step, weights_of)
+            made, equal = pruned(cell, learner, mask, step, weights_of)
         except TicketError as error:
             if not step.optional:
                 impossible.append(TicketError(f"no ticket of level {cell.level + step.level} can be made: {error}"))
             continue
+        if equal:
+            remarks.append(_remark(cell, step, equal))
+            print(f"lottery: warning: {cell.name}: {remarks[-1]}", file=sys.stderr)
         ticket = Ticket(
             made,
             task_hash=cell.spec.hash,
@@ -51,8 +57,15 @@ def make_masks(
     return impossible
 
 
-def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune, weights_of: WeightsOf) -> Mask:
+def _remark(cell: Cell, step: Prune, equal: Mapping[str, str]) -> str:
+    tensors = "; ".join(f"{name}: {what}" for name, what in equal.items())
+    return f"pruning to level {cell.level + step.level} by {step.method.criterion}, position decided in {tensors}"
+
+
+def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune, weights_of: WeightsOf) -> tuple[Mask, dict[str, str]]:
     """The mask after the step's prunings at its method's rate, done at once, in the method's number of rounds.
+
+    With it come the tensors in which scores did not tell weights apart, by what was last so of them.
 
     Between rounds the number of survivors falls by equal factors and the scores are taken anew under the mask reached
     (Tanaka et al. 2020, algorithm 1). The final count is that of as many separate prunings.
@@ -60,15 +73,20 @@ def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune, weights_of: We
     method, model = step.method, learner.model
     handed = given(method, weights_of)
     if step.level == 1 and method.rounds == 1:
-        return prune(scores(cell, learner, method, handed), mask, method.rate, method.scope, method.floor)
+        found = scores(cell, learner, method, handed)
+        made = prune(found, mask, method.rate, method.scope, method.floor)
+        return made, unordered(found, mask, made)
+    remarkable: dict[str, str] = {}
     weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
         for narrow in _rounds(mask, step.level, method):
-            mask = narrow(scores(cell, learner, method, handed), mask)
+            found, before = scores(cell, learner, method, handed), mask
+            mask = narrow(found, mask)
+            remarkable |= unordered(found, before, mask)
             mask.apply(model)
     finally:
         model.load_state_dict(weights)
-    return mask
+    return mask, remarkable
 
 
 def given(method: Method, weights_of: WeightsOf) -> dict[str, Any]:

@@ -287,6 +287,20 @@ def test_rounds_go_on_when_a_tensor_is_emptied(
     assert sum(layer.remaining for layer in counted) == remaining
 
 
+def test_a_layer_whose_scores_order_nothing_is_named_in_the_notes_and_on_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def of_the_first_alone(model: torch.nn.Module, _: object) -> dict[str, torch.Tensor]:
+        return {n: w.abs() if n == "0.weight" else torch.zeros_like(w) for n, w in model.named_parameters()}
+
+    monkeypatch.setitem(CRITERIA, "magnitude", Criterion("magnitude", of_the_first_alone, False))
+    plan, store, outcome = run(task(levels=1, replicates=1, arms=("winning",)), tmp_path)
+    assert not outcome.failed
+    said = "pruning to level 1 by magnitude, position decided in 2.weight: all 48 scores are equal (0), 16 of them were"
+    assert results(plan, store)["dense", 0, 0].notes["pruning"].startswith(said)
+    assert f"lottery: warning: toy/points dense replicate 0: {said}" in capfd.readouterr().err
+
+
 def test_pruning_leaves_the_dense_run_what_it_was(tmp_path: Path) -> None:
     """Scores at the start, many rounds and densities: none of it may touch the run that is pruned."""
     plan, store, _ = run(task(replicates=1), tmp_path / "imp")

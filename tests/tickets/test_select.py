@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from suite.tickets.mask import Mask, TicketError
-from suite.tickets.select import keep_count, prune, survivors
+from suite.tickets.select import keep_count, prune, survivors, unordered
 
 SHAPES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 RATES = st.integers(0, 100).map(lambda percent: percent / 100)
@@ -22,9 +22,11 @@ def scored_masks(draw: st.DrawFn) -> tuple[dict[str, Tensor], Mask]:
     sizes = draw(SHAPES)
     scores, masks = {}, {}
     for index, size in enumerate(sizes):
-        values = draw(st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.5, 2.0, math.inf]), min_size=size, max_size=size))
+        values = draw(st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.5, 2.0]), min_size=size, max_size=size))
         bits = draw(st.lists(st.booleans(), min_size=size, max_size=size))
         scores[f"w{index}"], masks[f"w{index}"] = torch.tensor(values), torch.tensor(bits)
+    ends = {"lowest": torch.tensor([-3.0]), "highest": torch.tensor([3.0])}  # scores that are all equal are refused
+    scores, masks = scores | ends, masks | {name: torch.tensor([True]) for name in ends}
     return scores, Mask(masks)
 
 
@@ -117,11 +119,63 @@ def test_no_tensor_falls_below_the_floor_and_the_overall_count_stays_exact(
     assert all(int(tensor.sum()) >= least[name] for name, tensor in pruned.items())
 
 
-def test_pruning_twenty_percent_of_a_hundred_equal_weights_removes_the_last_twenty() -> None:
-    """A threshold `score > t` removes all of them, `score >= t` none, a rounded-up count one too many."""
-    scores = {"w": torch.full((100,), 0.5)}
+def test_pruning_twenty_percent_of_equal_weights_but_one_removes_the_last_twenty() -> None:
+    """A threshold `score > t` removes all of them but one, `score >= t` none, a rounded-up count one too many."""
+    scores = {"w": torch.tensor([1.0] + [0.5] * 99)}
     pruned = prune(scores, _dense(**scores), 0.2)["w"]
     assert pruned.tolist() == [True] * 80 + [False] * 20
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_scores_that_are_all_equal_are_refused_with_the_names_of_their_tensors(scope: str, value: float) -> None:
+    """As of SNIP and SynFlow where the output layer starts at zero: what is kept would hang on position alone."""
+    scores = {name: torch.full((4,), value) for name in "abcde"}
+    with pytest.raises(TicketError, match=rf"scores of 'a', 'b', 'c' and 2 more are all equal \({value:.3g}\): posi"):
+        prune(scores, _dense(**scores), 0.5, scope)  # type: ignore[arg-type]
+    assert prune(scores, _dense(**scores), 0.0, scope).remaining == 20  # type: ignore[arg-type]
+
+
+def test_tensors_of_different_but_equal_scores_are_ordered_globally_and_not_layerwise() -> None:
+    scores = {"a": torch.ones(4), "b": torch.zeros(4)}
+    pruned = prune(scores, _dense(**scores), 0.5)
+    assert [int(kept.sum()) for kept in pruned.values()] == [4, 0]
+    with pytest.raises(TicketError, match=r"scores of 'a', 'b' are all equal \(1\)"):
+        prune(scores, _dense(**scores), 0.5, "layerwise")
+
+
+@pytest.mark.parametrize(("sign", "rate"), [(1, 0.5), (-1, 0.1)])
+def test_infinite_scores_are_refused_where_the_cut_falls_among_them_and_only_there(sign: int, rate: float) -> None:
+    """As of SynFlow in a network so deep that its scores overflow."""
+    scores = {"w": torch.tensor([sign * math.inf] * 8 + [1.0, 2.0]), "v": torch.tensor([3.0, 4.0])}
+    for scope in ("global", "layerwise"):
+        with pytest.raises(TicketError, match="are infinite where the cut falls"):
+            prune(scores, _dense(**scores), rate, scope)  # type: ignore[arg-type]
+    between = keep_count(scores, _dense(**scores), 8 if sign == 1 else 4)
+    assert between["w"].tolist() == [sign == 1] * 8 + [sign == -1] * 2
+
+
+def test_a_tensor_whose_own_scores_are_equal_is_named_when_it_loses_weights() -> None:
+    """GraSP of an output layer that starts at zero: the layer loses everything, whatever its weights are."""
+    scores = {"hidden": torch.tensor([1.0, 2.0, 3.0, 4.0]), "head": torch.zeros(4), "one": torch.zeros(1)}
+    before = _dense(**scores)
+    after = prune(scores, before, 0.6)
+    assert unordered(scores, before, after) == {"head": "all 4 scores are equal (0), 0 of them were kept"}
+    assert unordered(scores, before, prune(scores, before, 0.0)) == {}
+
+
+def test_many_scores_that_are_equal_to_the_lowest_one_kept_are_named() -> None:
+    """As of dead units: the later tensors lose their zeros first."""
+    scores = {"a": torch.tensor([0.0] * 50 + [1.0] * 50), "b": torch.tensor([0.0] * 60 + [1.0] * 40)}
+    before = _dense(**scores)
+    named = unordered(scores, before, keep_count(scores, before, 120))
+    assert named == {
+        "a": "50 scores are equal to the lowest one kept (0), 30 of them were kept",
+        "b": "60 scores are equal to the lowest one kept (0), 0 of them were kept",
+    }
+    few = {"a": torch.arange(1000.0)}
+    few["a"][:3] = 0.0
+    assert unordered(few, _dense(**few), keep_count(few, _dense(**few), 998)) == {}  # chance, no kind of tie
 
 
 def test_iterated_pruning_reaches_the_counts_of_the_ladder() -> None:
