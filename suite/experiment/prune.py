@@ -29,8 +29,8 @@ def make_masks(
 
     `weights_of` gives what criteria ask for besides the model. A ticket's header says what its key says and no more:
     methods that differ only in how tickets are trained share it. Returns why masks that are not optional cannot be,
-    such as for floors that keep too much. To `remarks` is added where position decided among equal scores, which is said
-    on standard error too.
+    such as for floors that keep too much. To `remarks` is added where position decided among equal scores,
+    which is said on standard error too.
     """
     parent = "" if cell.mask_key is None else store.mask(cell.mask_key).digest
     impossible: list[TicketError] = []

@@ -103,10 +103,11 @@ def executor() -> Iterator[LocalExecutor]:
 
 
 def test_what_a_learner_refuses_comes_back_from_its_process_as_it_was_raised(executor: LocalExecutor) -> None:
-    cell = make_plan(task(levels=0, changes={"training.optimizer.name": "foo"})).cells[0]
-    error = executor.submit(Job((cell,), None), 0).exception(timeout=60)
+    cell = make_plan(task(levels=0)).cells[0]
+    other = cell.spec.model_copy(update={"prunable": ("9.weight",)})
+    error = executor.submit(Job((replace(cell, spec=other),), None), 0).exception(timeout=60)
     assert isinstance(error, UsageError)
-    assert str(error).startswith("toy/points smoke: training.optimizer.name = 'foo'")
+    assert str(error).startswith("toy/points smoke: prunable names '9.weight', no parameter")
     assert "check_learner" in str(error.__cause__)  # the traceback of the other process, for --debug
 
 
