@@ -1,9 +1,9 @@
 """Trains cells of an entry again, from nothing but its masks, and says whether its claims hold."""
 
-import random
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,18 +16,22 @@ from suite.experiment.plan import DENSE, LADDER, Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.provenance import provenance
 from suite.experiment.registry import Registry
-from suite.experiment.result import Provenance
+from suite.experiment.result import CellResult, Provenance
 from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import Store
 from suite.leaderboard import protocol
+from suite.leaderboard.agreement import spread_of
 from suite.leaderboard.board import BadEntry, Board
+from suite.leaderboard.draw import chance, count_for, draw, draw_more, parsed
 from suite.leaderboard.masks import Tickets
 from suite.leaderboard.protocol import Place
 from suite.leaderboard.schema import Measured, Point
+from suite.leaderboard.spending import costs
 from suite.leaderboard.validate import validate
-from suite.leaderboard.verdict import CellCheck, MaskCheck, Verification, tolerance
+from suite.leaderboard.verdict import TELLING, CellCheck, MaskCheck, Verification, bits_owed
 from suite.printing import count as counted
 from suite.tickets.mask import Mask, TicketError
+from suite.tickets.scores import CRITERIA
 
 Tell = Callable[[str, int, int], None]
 """Told now and then how far a cell, or a cohort by its first cell, is: (its name, steps taken, steps in all)."""
@@ -38,79 +42,66 @@ def silent(name: str, steps: int, total: int) -> None:
 
 
 def verify(
-    path: Path, board: Board, *, plugins: Sequence[Path] = (), cells: Sequence[str] = (), count: int = 3,
+    path: Path, board: Board, *, plugins: Sequence[Path] = (), cells: Sequence[str] = (), count: float = 3,
     seed: int | None = None, work: Path | None = None, tell: Tell = silent, data: Path | None = None,
     threads: int | None = None, workers: int = 0,
 ) -> Verification:  # fmt: skip
     """Train `count` cells of an entry anew, drawn at random (`seed` draws the same again), or the `cells` named.
 
-    A cell is named as `arm:level:replicate`. Rewound weights are replayed from the first dense step; a cell of a cohort
-    is trained with its whole cohort. Of a cell that is pruned (the dense one, the winning ones of an iterative method)
-    the masks are made again too, unless the criterion is not known here; a drawn cell brings the one that its own mask
-    was pruned from. Cells have the entry's number of threads (at most this machine's cores) unless `threads` is given,
-    since equal bits are promised for equal numbers only. Everything is made in a temporary folder below `work`. An
-    entry that is not valid is not trained: the verification holds the problems. Raises UsageError for a file that is no
-    measured entry, a cell that it has not, or a device that this machine has not, and RunError when a learner cannot be
-    built.
+    A cell is named as `arm:level:replicate`; a `count` below 1 is the chance with which one changed cell is to be among
+    those drawn. Rewound weights are replayed from the first dense step; a cohort is trained and checked whole. Of a
+    cell that is pruned (the dense one, the winning ones of an iterative method) the masks are made again too, unless
+    the criterion is not known here; a drawn cell brings the one that its own mask was pruned from. Where other bits are
+    owed, since neither the machine is of the entry's type nor any of its bits came out, more cells are drawn: scores
+    are then judged by their means.
+
+    Cells have the entry's number of threads (at most this machine's cores) unless `threads` is given, since equal bits
+    are promised for equal numbers only. Everything is made in a temporary folder below `work`. An entry that is not
+    valid is not trained: the verification holds the problems. Raises UsageError for a file that is no measured entry, a
+    cell that it has not, or a device that this machine has not, and RunError when a learner cannot be built.
     """
-    if count < 1:
-        raise UsageError(f"count = {count}: at least one cell is needed")
+    if count <= 0 or (count > 1 and count != int(count)):
+        raise UsageError(f"count = {count}: at least one cell is needed, a whole number, or a chance below 1")
     report = validate(path, board, plugins)
     entry = report.entry
     if entry is None:
         raise BadEntry(report.problems[0].line)
     if not isinstance(entry, Measured):
         raise UsageError(f"{path}: is of kind {entry.kind}; only a measured entry can be trained again")
-    named = [_parsed(cell, entry) for cell in cells]
+    named = [parsed(cell, entry) for cell in cells]
     seed = secrets.randbelow(2**32) if seed is None else seed
     threads = threads or min(entry.provenance.threads, cores())
     runtime = Runtime(device=entry.protocol.device, data=data, threads=threads, workers=workers)
     here = provenance(entry.provenance.data_fingerprint, entry.protocol.device, threads, entry.protocol.exec)
-    checks: list[CellCheck] = []
-    if report.valid:
-        plan = _plan(entry, plugins)
-        wanted = set(named or draw(entry, count, seed))
-        with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
-            checks = _train(plan, wanted, entry, Tickets(entry, board), Store.create(Path(folder)), runtime, tell)
-    return Verification(
-        path, f"{entry.domain}/{entry.id}", seed, same_machine(entry.domain, entry.provenance, here),
-        (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), tuple(checks), report.problems,
-        report.remarks,
+    found = Verification(
+        path, f"{entry.domain}/{entry.id}", seed, "",
+        (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), (), entry.metric.margin,
+        unmade=_unmade(entry), problems=report.problems, remarks=report.remarks,
     )  # fmt: skip
+    if not report.valid:
+        return found
+    number = int(count) if count >= 1 else count_for(entry, count)
+    same = same_machine(entry.domain, entry.provenance, here)
+    plan = _plan(entry, plugins)
+    with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
+        trials = _Trials(entry, plan, Tickets(entry, board), runtime, tell, Path(folder))
+        trials.train(named or draw(entry, number, seed))
+        further = not named and not bits_owed(same, trials.checks)
+        if further:
+            trials.train(draw_more(entry, trials.places, seed))
+    return replace(
+        found,
+        owed=bits_owed(same, trials.checks),
+        cells=tuple(trials.checks),
+        chance=None if named else chance(entry, number, further),
+        costs=costs(entry, plan, trials.results),
+    )
 
 
-def draw(entry: Measured, count: int, seed: int) -> list[Place]:
-    """Cells of an entry at random: the first of the arm that entries are ranked by, the others of all cells alike.
-
-    With each comes the cell that its mask was pruned from, where a mask that is not the method's own would be seen.
-    """
-    there = sorted(protocol.trained(entry))
-    chooser = random.Random(seed)
-    first = chooser.choice([place for place in there if place[0] == LADDER])
-    others = [place for place in there if place != first]
-    drawn = [first, *chooser.sample(others, min(count - 1, len(others)))]
-    return list(dict.fromkeys((*drawn, *(_pruned(entry, place) for place in drawn if place[0] != DENSE))))
-
-
-def _pruned(entry: Measured, place: Place) -> Place:
-    """The cell that the mask of another one was pruned from."""
-    _, level, replicate = place
-    from_dense = protocol.pruned_from_dense(level, entry.method.settings)
-    return (DENSE, 0, replicate) if from_dense else (LADDER, level - 1, replicate)
-
-
-def _parsed(name: str, entry: Measured) -> Place:
-    arm, *numbers = name.split(":")
-    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise UsageError(f"cell {name!r}: arm:level:replicate is needed, such as {LADDER}:1:0 or {DENSE}:0:0")
-    place = (arm, int(numbers[0]), int(numbers[1]))
-    if place not in protocol.trained(entry):
-        levels = ", ".join(str(point.level) for point in next(iter(entry.curves.values())) if point.level)
-        raise UsageError(
-            f"{entry.domain}/{entry.id} has no cell {name}: arms are {DENSE} (level 0) and {', '.join(entry.curves)} "
-            f"(levels {levels}), replicates 0 to {entry.protocol.replicates - 1}, none below a diverged ladder"
-        )
-    return place
+def _unmade(entry: Measured) -> str:
+    """Why no mask of an entry can be made again here; empty where it can."""
+    criterion = entry.method.settings.criterion
+    return "" if criterion in CRITERIA else f"criterion {criterion!r} is not known here: name its plugin with --plugin"
 
 
 def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
@@ -126,59 +117,76 @@ def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
     return protocol.plan(entry, task, entry.protocol.replicates)
 
 
-def _train(
-    plan: Plan, wanted: set[Place], entry: Measured, tickets: Tickets, store: Store, runtime: Runtime, tell: Tell
-) -> list[CellCheck]:
-    """Train the units of the wanted cells, and check these.
+@dataclass
+class _Trials:
+    """An entry's cells being trained again, each once, and what came of them."""
 
-    A plan has parents before children: a mask is made and compared before the entry's takes its place for the children.
-    """
-    checks: list[CellCheck] = []
-    for unit in plan.units():
-        checked = [cell for cell in unit if _place(cell) in wanted]
-        if not checked:
-            continue
-        problem = ""
-        try:
-            for cell in unit:
-                if cell.mask_key is not None and (cell.level, cell.replicate) in tickets:
-                    store.put_mask(cell.mask_key, tickets[cell.level, cell.replicate])
-            run_cells(unit, store, partial(tell, unit[0].name), runtime)
-        except TicketError as error:
-            problem = str(error)
-        checks += [_check(cell, entry, tickets, store, problem) for cell in checked]
-    return checks
+    entry: Measured
+    plan: Plan
+    tickets: Tickets
+    runtime: Runtime
+    tell: Tell
+    folder: Path
+    checks: list[CellCheck] = field(default_factory=list)
+    results: list[CellResult] = field(default_factory=list)
 
+    @property
+    def places(self) -> set[Place]:
+        """The cells that were trained again."""
+        return {(check.arm, check.level, check.replicate) for check in self.checks}
 
-def _check(cell: Cell, entry: Measured, tickets: Tickets, store: Store, problem: str) -> CellCheck:
-    curve = _curve(entry, cell)
-    (place,) = (i for i, point in enumerate(curve) if point.level == cell.level)
-    point = curve[place]
-    result = None if problem else store.cell(cell.key)
-    claimed = point.values[cell.replicate]
-    return CellCheck(
-        *_place(cell),
-        claimed=claimed,
-        found=None if result is None else result.value,
-        tolerance=tolerance([point.values for point in curve], place, cell.replicate, entry.metric.margin),
-        same_weights=result is not None and result.weights_digest == point.weights[cell.replicate],
-        masks=() if problem else tuple(_masks(cell, tickets, store)),
-        problem=problem,
-        sign=1 if entry.metric.higher_is_better else -1,
-    )
+    def train(self, wanted: Collection[Place]) -> None:
+        """Train the units of the wanted cells and check all that the entry has of these.
 
+        A plan has parents before children: a mask is made and compared before the entry's takes its place for the
+        children. Each call has a store of its own, so that none takes an entry's mask for one that was made here.
+        """
+        store = Store.create(self.folder / str(len(self.checks)))
+        there, before = protocol.trained(self.entry), self.places
+        for unit in self.plan.units():
+            checked = [cell for cell in unit if _place(cell) in there - before]
+            if not any(_place(cell) in wanted for cell in checked):
+                continue
+            problem = ""
+            try:
+                for cell in unit:
+                    if cell.mask_key is not None and (cell.level, cell.replicate) in self.tickets:
+                        store.put_mask(cell.mask_key, self.tickets[cell.level, cell.replicate])
+                run_cells(unit, store, partial(self.tell, unit[0].name), self.runtime)
+            except TicketError as error:
+                problem = str(error)
+            self.checks += [self._check(cell, store, problem) for cell in checked]
 
-def _masks(cell: Cell, tickets: Tickets, store: Store) -> Iterable[MaskCheck]:
-    """The entry's masks that were pruned from a cell, against those made now; a diverged cell leaves none."""
-    for prune in cell.prunes:
-        level = cell.level + prune.level
-        if (level, cell.replicate) not in tickets:
-            continue  # the last level is pruned as well, and nothing is trained under that mask
-        if not store.has_mask(prune.key):
-            yield MaskCheck(level, False, None)
-            continue
-        claimed, made = tickets[level, cell.replicate].mask, store.mask(prune.key).mask
-        yield MaskCheck(level, claimed == made, shared_survivors(claimed, made))
+    def _check(self, cell: Cell, store: Store, problem: str) -> CellCheck:
+        curve = _curve(self.entry, cell)
+        (place,) = (i for i, point in enumerate(curve) if point.level == cell.level)
+        point = curve[place]
+        result = None if problem else store.cell(cell.key)
+        if result is not None:
+            self.results.append(result)
+        return CellCheck(
+            *_place(cell),
+            claimed=point.values[cell.replicate],
+            found=None if result is None else result.value,
+            spread=spread_of([each.values for each in curve], place, cell.replicate, self.entry.metric.margin),
+            same_weights=result is not None and result.weights_digest == point.weights[cell.replicate],
+            masks=() if problem else tuple(self._masks(cell, store)),
+            problem=problem,
+            sign=1 if self.entry.metric.higher_is_better else -1,
+        )
+
+    def _masks(self, cell: Cell, store: Store) -> Iterable[MaskCheck]:
+        """The entry's masks that were pruned from a cell, against those made now; a diverged cell leaves none."""
+        for prune in cell.prunes:
+            level = cell.level + prune.level
+            if (level, cell.replicate) not in self.tickets:
+                continue  # the last level is pruned as well, and nothing is trained under that mask
+            if not store.has_mask(prune.key):
+                yield MaskCheck(level, False, None)
+                continue
+            claimed, made = self.tickets[level, cell.replicate].mask, store.mask(prune.key).mask
+            telling = prune.method.score_at == "end" and prune.method.criterion != "random" and made.size >= TELLING
+            yield MaskCheck(level, claimed == made, shared_survivors(claimed, made), telling)
 
 
 def shared_survivors(a: Mask, b: Mask) -> float | None:
