@@ -110,30 +110,36 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(task: OneTask, scale: ScaleOption = None, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Show a task at a scale: its numbers, its hash, its default method, and what --set accepts."""
+def show(
+    task: OneTask, scale: ScaleOption = None, method: MethodOption = None, change: Set = None, plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Show a task at a scale as TOML: every number and what it is, ready to be saved as a task of one's own.
+
+    --json gives its hash and what --set accepts too.
+    """
     from suite.experiment.registry import Registry
+    from suite.experiment.tasktoml import as_toml
+    from suite.run import choose
 
     found = Registry(plugin or ()).expand([task], scale)
     if len(found) > 1:
         raise UsageError(f"{task} is a collection: show one of {', '.join(file.id for file, _ in found)}")
-    ((file, at),) = found
-    chosen = file.at(at)
-    table = {
-        "schema": 1,
-        "hash": chosen.spec.hash,
-        "spec": chosen.spec.model_dump(mode="json"),
-        "method": chosen.method.model_dump(mode="json"),
-        "run": chosen.options.model_dump(mode="json"),
-        "set": file.keys(at),
-    }
-    if as_json:
-        print_json(table)
+    (chosen,) = choose([task], scale, method, {}, change or (), plugin or ())
+    if not as_json:
+        typer.echo(as_toml(chosen), nl=False)
         return
-    from rich.pretty import pprint
-
-    typer.echo(f"{chosen.spec.id} {chosen.spec.version} at {at}: {chosen.spec.title}\n{chosen.spec.about}")
-    pprint({key: value for key, value in table.items() if key != "schema"}, expand_all=True)
+    ((file, at),) = found
+    print_json(
+        {
+            "schema": 1,
+            "hash": chosen.spec.hash,
+            "spec": chosen.spec.model_dump(mode="json"),
+            "method": chosen.method.model_dump(mode="json"),
+            "run": chosen.options.model_dump(mode="json"),
+            "set": file.keys(at),
+        }
+    )
 
 
 @app.command()

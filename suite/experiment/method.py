@@ -24,19 +24,40 @@ class Method(Frozen):
     `fine-tune`, the final weights, total steps - k steps at the schedule's last rate.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=80)] = "imp"
-    criterion: str = "magnitude"
-    schedule: Literal["iterative", "one-shot"] = "iterative"
-    score_at: Literal["start", "end"] = "end"
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.2
-    scope: Literal["global", "layerwise"] = "global"
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
-    rewind_step: Annotated[int, Field(ge=0)] = 0
-    schedule_after_rewind: Literal["continue", "restart"] = "continue"
-    reinit_steps: Literal["full", "matched"] = "full"
-    retraining: Literal["rewind", "lr-rewind", "fine-tune"] = "rewind"
-    rounds: Annotated[int, Field(ge=1)] = 1
-    probes: Annotated[int, Field(ge=1)] = 1
+    name: Annotated[str, Field(min_length=1, max_length=80)] = Field(
+        default="imp", description="a label, no part of the method's hash"
+    )
+    criterion: str = Field(default="magnitude", description="score by which weights are kept")
+    schedule: Literal["iterative", "one-shot"] = Field(
+        default="iterative",
+        description="iterative: prune the trained ticket of the level before; one-shot: prune once a density",
+    )
+    score_at: Literal["start", "end"] = Field(
+        default="end", description="one-shot: score at the start or at the end of the dense run"
+    )
+    rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.2, description="fraction of the remaining weights that one pruning removes"
+    )
+    scope: Literal["global", "layerwise"] = Field(
+        default="global", description="one threshold for all layers, or one for each"
+    )
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="least density of a layer")
+    rewind_step: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="step k whose weights a ticket starts from (rewind_epoch: the same in epochs)"
+    )
+    schedule_after_rewind: Literal["continue", "restart"] = Field(
+        default="continue", description="whether the learning rate goes on from step k or starts again"
+    )
+    reinit_steps: Literal["full", "matched"] = Field(
+        default="full", description="steps of arms with new weights: all, or as many as the ticket's"
+    )
+    retraining: Literal["rewind", "lr-rewind", "fine-tune"] = Field(
+        default="rewind",
+        description="how a ticket is trained (Renda et al. 2020): from weights and rate of step k, from the final "
+        "weights with the rate of step k, or from the final weights at the last rate",
+    )
+    rounds: Annotated[int, Field(ge=1)] = Field(default=1, description="rounds in which a one-shot criterion prunes")
+    probes: Annotated[int, Field(ge=1)] = Field(default=1, description="fixed batches that a criterion averages over")
 
     @property
     def hash(self) -> str:

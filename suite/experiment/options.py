@@ -16,18 +16,24 @@ class RunOptions(Frozen):
     cells are trained one by one or, where the task offers it, as cohorts.
     """
 
-    arms: tuple[str, ...] = ("winning", "reinit", "random")
-    levels: Annotated[int, Field(ge=0, le=200)] = 5
-    at: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    replicates: Annotated[int, Field(ge=1, le=10_000)] = 2
-    first_replicate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    exec: Literal["single", "cohort"] = "single"
-    executor: Literal["local", "inline"] = "local"
-    jobs: Annotated[int, Field(ge=1)] | None = None
-    device: str = "cpu"
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    workers: Annotated[int, Field(ge=0, le=1024)] = 0
-    data: Path | None = None
+    arms: tuple[str, ...] = Field(default=("winning", "reinit", "random"), description="ways to start from a ticket")
+    levels: Annotated[int, Field(ge=0, le=200)] = Field(
+        default=5, description="prunings: N gives levels 0 (dense) to N"
+    )
+    at: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, description="levels at which the other arms are trained; unset: all"
+    )
+    replicates: Annotated[int, Field(ge=1, le=10_000)] = Field(default=2, description="seeds of the whole chain")
+    first_replicate: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0, description="number of the first replicate"
+    )
+    exec: Literal["single", "cohort"] = Field(default="single", description="cells one by one, or as cohorts")
+    executor: Literal["local", "inline"] = Field(default="local", description="worker processes, or this process")
+    jobs: Annotated[int, Field(ge=1)] | None = Field(default=None, description="cells at a time; unset: one a core")
+    device: str = Field(default="cpu", description="where cells compute")
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="threads of a cell")
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(default=0, description="processes that read data for a cell")
+    data: Path | None = Field(default=None, description="folder of data sets")
 
     @property
     def runtime(self) -> Runtime:

@@ -19,8 +19,8 @@ from suite.reading import Unreadable, read_bytes
 def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     """Run a plugin file; its tasks are `TASK` (TOML text) or `TASKS` (several); criteria and arms register themselves.
 
-    It is `tried` in a copy of this process unless that was done before. Raises UsageError when the file does not exist
-    or fails on import, however it does.
+    A file whose name ends with .toml is a task by itself. Code is `tried` in a copy of this process unless that was
+    done before. Raises UsageError when the file does not exist or fails on import, however it does.
     """
     module, edition = _loaded(path, tried)
     texts = [*_texts(module, "TASKS", path), *_texts(module, "TASK", path)]
@@ -51,6 +51,8 @@ def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
         raise UsageError(f"no plugin file {path}") from error
     except Unreadable as error:
         raise UsageError(f"plugin {path} {error}") from error
+    if path.suffix == ".toml":
+        return read_tasks(_text(path, source), str(path), fragments=folder_of(path.parent))
     edition = sha256(source).hexdigest()
     name = f"lottery_plugin_{edition[:16]}"
     if name not in sys.modules:
@@ -59,6 +61,13 @@ def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
             _refuse_crash(what, partial(_import, name, path, what), source)
         _import(name, path, what)
     return sys.modules[name], edition
+
+
+def _text(path: Path, source: bytes) -> str:
+    try:
+        return source.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"plugin {path} is no UTF-8 text: {error}") from error
 
 
 def folder_of(folder: Path) -> Fragments:

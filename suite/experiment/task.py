@@ -3,21 +3,25 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import TypeAliasType
 
 from suite.experiment.errors import RunError
 from suite.experiment.frozen import Frozen, digest
 
 Scale = Literal["paper", "lite", "quick", "smoke"]
 Number = bool | int | float | str
-Settings = dict[str, Number | list[Number]]
+Value = TypeAliasType("Value", "Number | list[Value] | dict[str, Value]")
+"""What a table of settings holds: numbers, words, truth values, lists and tables of them."""
+
+Settings = dict[str, Value]
 
 
 class Data(Frozen):
     """The data of a task: `fingerprint` is the SHA-256 of what the learner reads, checked when it is loaded."""
 
-    name: str
-    fingerprint: str
-    settings: Settings = Field(default={})
+    name: str = Field(description="the dataset; behind a hyphen, a label of the part of it that is read")
+    fingerprint: str = Field(description="SHA-256 of what the learner reads, checked when it is loaded")
+    settings: Settings = Field(default={}, description="what the dataset is told")
 
     def check(self, found: str) -> None:
         """Raise RunError unless the data that were loaded have the fingerprint of those the task was defined on."""
@@ -32,11 +36,13 @@ class Data(Frozen):
 class Training(Frozen):
     """How one run is trained; a step is one optimizer update."""
 
-    total_steps: Annotated[int, Field(gt=0)]
-    batch: Annotated[int, Field(gt=0)]
-    optimizer: Settings
-    schedule: Settings = Field(default={"name": "constant"})
-    settings: Settings = Field(default={})
+    total_steps: Annotated[int, Field(gt=0)] = Field(
+        description="optimizer updates of a run (epochs: the same in passes over the training data)"
+    )
+    batch: Annotated[int, Field(gt=0)] = Field(description="examples in a step")
+    optimizer: Settings = Field(description="the optimizer and its arguments")
+    schedule: Settings = Field(default={"name": "constant"}, description="the learning rate's schedule")
+    settings: Settings = Field(default={}, description="what the learner is told")
 
 
 class Metric(Frozen):
@@ -45,12 +51,14 @@ class Metric(Frozen):
     `statistic` sums up the replicates of a point. It changes no replicate's number and is part of no task's hash.
     """
 
-    name: str
-    unit: str
-    higher_is_better: bool
-    chance: float
-    margin: Annotated[float, Field(ge=0)]
-    statistic: Literal["mean", "interquartile-mean"] = "mean"
+    name: str = Field(description="the score that a curve shows")
+    unit: str = Field(description="its unit")
+    higher_is_better: bool = Field(description="whether more of it is better")
+    chance: float = Field(description="its value without training: the foot of the normalised area")
+    margin: Annotated[float, Field(ge=0)] = Field(description="a loss of this much still counts as equal")
+    statistic: Literal["mean", "interquartile-mean"] = Field(
+        default="mean", description="what sums up the replicates of a point"
+    )
 
     @model_serializer(mode="wrap")
     def _without_the_usual_statistic(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -67,9 +75,9 @@ class TaskMetric(Metric):
     `lowest` and `highest` are None where there is no bound; an entry whose scores lie outside is refused.
     """
 
-    lowest: float | None = None
-    highest: float | None = None
-    measured_on: str = "the test set"
+    lowest: float | None = Field(default=None, description="least value that a score can have")
+    highest: float | None = Field(default=None, description="greatest value that a score can have")
+    measured_on: str = Field(default="the test set", description="what the test score is measured on")
 
     @property
     def stated(self) -> Metric:
@@ -83,36 +91,52 @@ class StepCost(Frozen):
     `seconds_per_cohort_step` is a cell's share of a step of its cohort, where the task offers one.
     """
 
-    seconds_per_step: Annotated[float, Field(gt=0)]
-    seconds_per_cohort_step: Annotated[float, Field(gt=0)] | None = None
-    flops_per_step: Annotated[float, Field(ge=0)]
-    seconds_per_cell: Annotated[float, Field(ge=0)] = 0.0
+    seconds_per_step: Annotated[float, Field(gt=0)] = Field(description="seconds of a dense training step on one core")
+    seconds_per_cohort_step: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="a cell's share of a step of its cohort, in seconds"
+    )
+    flops_per_step: Annotated[float, Field(ge=0)] = Field(
+        description="FLOPs of a dense training step, as torch counts them"
+    )
+    seconds_per_cell: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="seconds of a cell beside its steps"
+    )
 
 
 class TaskSpec(Frozen):
     """One task at one scale. Its hash is its identity on a leaderboard and the only root of seeds."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*$")]
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(\+[0-9a-z.]+)?$")]
-    scale: Scale
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*$")] = Field(
+        description="domain and name: another task has another id"
+    )
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(\+[0-9a-z.]+)?$")] = Field(
+        description="raised with every changed number"
+    )
+    scale: Scale = Field(description="which numbers of the task these are")
     data: Data
-    model: Settings
-    prunable: Annotated[tuple[str, ...], Field(min_length=1)]
-    prune_output_layer: bool
-    prune_biases: bool
+    model: Settings = Field(description="the network and its settings")
+    prunable: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="tensors that are pruned, by name or pattern"
+    )
+    prune_output_layer: bool = Field(description="whether the output layer is among them")
+    prune_biases: bool = Field(description="whether biases are among them")
     training: Training
     metric: TaskMetric
 
     # Part of no identity: where the code is, what it can do, what it costs, how it is described; which tensors the
     # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not).
-    learner: str
-    cohort: str | None = None
-    references: str | None = None
-    probes: bool
+    learner: str = Field(description="the class that trains it, module:name")
+    cohort: str | None = Field(default=None, description="the class that trains several cells at once, module:name")
+    references: str | None = Field(
+        default=None, description="function that scores simple models on the same data, module:name"
+    )
+    probes: bool = Field(
+        description="whether the learner has fixed batches to differentiate on, as SNIP, GraSP and SynFlow need"
+    )
     cost: StepCost
-    title: str
-    about: str = ""
-    output_layer: tuple[str, ...] = ()
+    title: str = Field(description="the task in a few words")
+    about: str = Field(default="", description="the task in a sentence or two")
+    output_layer: tuple[str, ...] = Field(default=(), description="tensors of the output layer, by name or pattern")
 
     @property
     def domain(self) -> str:
