@@ -62,7 +62,10 @@ Set = Annotated[
     typer.Option("--set", help="key=value: a method's field (rewind_step=100) or a task's number (training.batch=32)."),
 ]
 Plugin = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks, methods, criteria or arms.")
+    list[Path] | None,
+    typer.Option(
+        "--plugin", help="A Python file that adds tasks, methods, criteria, arms or components; or a task in TOML."
+    ),
 ]
 Exec = Annotated[
     str | None, typer.Option("--exec", help="single (a cell at a time) or cohort (stacked, where the task offers it).")
@@ -122,10 +125,12 @@ def show(
     from suite.experiment.tasktoml import as_toml
     from suite.run import choose
 
-    found = Registry(plugin or ()).expand([task], scale)
+    found, methods_given = Registry(plugin or ()).expand([task], scale), _names(method)
     if len(found) > 1:
         raise UsageError(f"{task} is a collection: show one of {', '.join(file.id for file, _ in found)}")
-    (chosen,) = choose([task], scale, method, {}, change or (), plugin or ())
+    if len(methods_given) > 1:
+        raise UsageError(f"--method {','.join(methods_given)}: show takes one method")
+    (chosen,) = choose([task], scale, methods_given, {}, change or (), plugin or ())
     if not as_json:
         typer.echo(as_toml(chosen), nl=False)
         return

@@ -22,6 +22,11 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     A file whose name ends with .toml is a task by itself. Code is `tried` in a copy of this process unless that was
     done before. Raises UsageError when the file does not exist or fails on import, however it does.
     """
+    if _is_task(path):
+        try:
+            return read_tasks(_source(path).decode("utf-8"), str(path), fragments=folder_of(path.parent))
+        except UnicodeDecodeError as error:
+            raise UsageError(f"plugin {path} is no UTF-8 text: {error}") from error
     module, edition = _loaded(path, tried)
     texts = [*_texts(module, "TASKS", path), *_texts(module, "TASK", path)]
     beside = folder_of(path.parent)
@@ -31,6 +36,8 @@ def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
 
 def method_texts(path: Path) -> list[str]:
     """The methods that a plugin file brings, as `METHODS` (TOML text, one or several); raises as `load_plugin` does."""
+    if _is_task(path):
+        return []
     module, _ = _loaded(path)
     return _texts(module, "METHODS", path)
 
@@ -43,16 +50,23 @@ def _texts(module: ModuleType, attribute: str, path: Path) -> list[str]:
     return texts
 
 
-def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
-    """The module of a plugin file, which is run once in a process, and the SHA-256 of the file."""
+def _is_task(path: Path) -> bool:
+    """Whether a plugin is no code, but a task in TOML."""
+    return path.suffix == ".toml"
+
+
+def _source(path: Path) -> bytes:
     try:
-        source = read_bytes(path)
+        return read_bytes(path)
     except FileNotFoundError as error:
         raise UsageError(f"no plugin file {path}") from error
     except Unreadable as error:
         raise UsageError(f"plugin {path} {error}") from error
-    if path.suffix == ".toml":
-        return read_tasks(_text(path, source), str(path), fragments=folder_of(path.parent))
+
+
+def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
+    """The module of a plugin file, which is run once in a process, and the SHA-256 of the file."""
+    source = _source(path)
     edition = sha256(source).hexdigest()
     name = f"lottery_plugin_{edition[:16]}"
     if name not in sys.modules:
@@ -61,13 +75,6 @@ def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
             _refuse_crash(what, partial(_import, name, path, what), source)
         _import(name, path, what)
     return sys.modules[name], edition
-
-
-def _text(path: Path, source: bytes) -> str:
-    try:
-        return source.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"plugin {path} is no UTF-8 text: {error}") from error
 
 
 def folder_of(folder: Path) -> Fragments:

@@ -53,8 +53,9 @@ def as_toml(task: Task) -> str:
     spec = task.spec
     written = spec.model_dump(mode="json")
     head = (
-        f"{spec.id} {spec.version} at {spec.scale}, with nothing left open; hash {spec.hash}. To make a task of your "
-        f"own of it, save it as FILE.toml, change the id and what you like, and name it: lottery run ID --plugin FILE.toml"
+        f"{spec.id} {spec.version} at {spec.scale}, with nothing left open; hash {spec.hash}. "
+        f"To make a task of your own of it, save it as FILE.toml, change the id and what you like, and name it: "
+        f"lottery run ID --plugin FILE.toml"
     )
     lines = [*_comment(head), ""]
     for section in _sections(spec, written, task):

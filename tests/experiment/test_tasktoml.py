@@ -86,7 +86,7 @@ def test_a_shown_task_under_another_id_is_another_task_that_plans(tmp_path: Path
     saved.write_text(
         text.replace('id = "vision/mnist5k-lenet300"', 'id = "vision/mine"').replace("batch = 60", "batch = 50")
     )
-    (task,) = choose(["vision/mine"], None, None, {}, (), [saved])
+    (task,) = choose(["vision/mine"], None, [], {}, (), [saved])
     (plan,) = plans_of([task], [saved])
     assert (task.spec.id, task.spec.training.batch) == ("vision/mine", 50)
     assert len(plan.cells) == 14
