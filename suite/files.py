@@ -100,15 +100,15 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: Path, most: int, *, follow: bool = False) -> bytes:
     """The content of a file that may be a stranger's.
 
-    Raises FileNotFoundError, and NotRegular for a link, a folder, a pipe or whatever else is no file, one of more than
-    `most` bytes, or one that cannot be read.
+    Raises FileNotFoundError, and NotRegular for a link (unless it is to be followed), a folder, a pipe or whatever else
+    is no file, one of more than `most` bytes, or one that cannot be read.
     """
     try:
-        # Opened without following a link and without waiting for a pipe; all checks are on what was opened.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # Opened without waiting for a pipe; all checks are on what was opened.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -1,10 +1,13 @@
 """Reads files that somebody hands over: whatever is wrong with one is said in a line."""
 
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any, Never
+
+from suite.files import NotRegular, read_regular
+
+MOST_BYTES = 2**30
+"""No text that is read whole is larger."""
 
 
 class Unreadable(Exception):
@@ -14,19 +17,13 @@ class Unreadable(Exception):
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file; raises FileNotFoundError, and Unreadable for whatever else is no such file."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe; what was opened is checked
+        return read_regular(path, MOST_BYTES, follow=True)
+    except NotRegular as error:
+        raise Unreadable(str(error).removeprefix(f"{path} ")) from error
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: a null character in its name
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a null character in its name
         raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise Unreadable("is no regular file")
-    with os.fdopen(handle, "rb") as file:
-        try:
-            return file.read()
-        except (OSError, MemoryError) as error:
-            raise Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or 'it is too large'}") from error
 
 
 def read_text(path: Path) -> str:

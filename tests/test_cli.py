@@ -12,34 +12,26 @@ import pytest
 from typer.testing import CliRunner
 
 from suite.cli import app
+from tests.commands import Done, lottery
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
 TASK = "tutorial/breast-cancer"
 VISION = "vision/mnist5k-lenet300"
 
 
-def lottery(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "suite.cli", *words], capture_output=True, text=True, cwd=cwd, check=False, timeout=300
-    )
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the tutorial's task at its smallest."""
-    return lottery("run", TASK, "--plugin", str(TUTORIAL), "--out", str(folder), "--jobs", "2", *words)
+def run(folder: Path, *words: str) -> Done:
+    """Run the tutorial's task at its smallest, its cells in this process too."""
+    return lottery("run", TASK, "--plugin", TUTORIAL, "--out", folder, "--executor", "inline", *words)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     """A finished run of the tutorial's task."""
     folder = tmp_path_factory.mktemp("runs") / "cancer"
     return folder, run(folder)
 
 
-def test_a_third_partys_task_gives_a_curve_and_a_page(
-    finished: tuple[Path, subprocess.CompletedProcess[str]],
-) -> None:
+def test_a_third_partys_task_gives_a_curve_and_a_page(finished: tuple[Path, Done]) -> None:
     folder, done = finished
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"report: {folder}/report/report.html")
@@ -59,7 +51,7 @@ def test_the_readme_shows_the_tutorial_that_is_tested() -> None:
     assert TUTORIAL.read_text().strip() in readme
 
 
-def test_the_same_command_twice_skips_all_cells(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_the_same_command_twice_skips_all_cells(finished: tuple[Path, Done]) -> None:
     folder, first = finished
     again = run(folder)
     assert "20 cells run, 0 skipped" in first.stderr
@@ -67,7 +59,7 @@ def test_the_same_command_twice_skips_all_cells(finished: tuple[Path, subprocess
 
 
 def test_killed_half_way_and_started_again_the_numbers_are_the_same(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    finished: tuple[Path, Done], tmp_path: Path
 ) -> None:
     folder, _ = finished
     command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", str(TUTORIAL), "--out", str(tmp_path / "k")]
@@ -105,16 +97,14 @@ def test_ctrl_c_keeps_finished_cells_and_says_so(tmp_path: Path) -> None:
     assert list((tmp_path / "k" / "cells").glob("*.json"))
 
 
-def test_finished_cells_are_taken_over_from_another_run(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_finished_cells_are_taken_over_from_another_run(finished: tuple[Path, Done], tmp_path: Path) -> None:
     folder, _ = finished
     done = run(tmp_path / "other", "--from", str(folder), "--levels", "4")
     assert done.returncode == 0, done.stderr
     assert "20 skipped" in done.stderr
 
 
-def test_status_counts_what_is_done(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_status_counts_what_is_done(finished: tuple[Path, Done]) -> None:
     (row,) = json.loads(lottery("status", str(finished[0]), "--json").stdout)["tasks"]
     assert (row["done"], row["cells"], row["diverged"], row["seconds_left"]) == (20, 20, 0, 0)
 
@@ -163,7 +153,7 @@ def test_listing_tasks_imports_no_torch() -> None:
         (("run", TASK, "--scale", "huge"), 2, "has no scale 'huge': one of smoke"),
         (("run", TASK, "--device", "cuda:7"), 2, "--device cuda:7 is not usable here"),
         (("run", TASK, "--executor", "moon"), 2, "--executor moon"),
-        (("run", TASK, "--out", "/proc/nowhere"), 2, "cannot write to /proc/nowhere"),
+        (("run", TASK, "--executor", "inline", "--out", "/proc/nowhere"), 2, "cannot write to /proc/nowhere"),
         (("run", TASK, "--from", "nowhere"), 2, "no run in nowhere"),
         (("run", "rl/cartpole", "--method", "snip", "--scale", "smoke"), 2, "which rl/cartpole has not"),
         (("report", "nowhere"), 2, "no run in nowhere"),

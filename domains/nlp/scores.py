@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 def text_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """Corpus BLEU over characters and chrF (Post 2018; Popovic 2015), 0 to 100.
 
-    A German number word is one word, so word BLEU would be exact match over again.
+    A German number word is one word, so word BLEU would be exact match over again. Raises ValueError for lists of
+    unequal length, of which sacrebleu would compare the shorter one's alone.
     """
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} hypotheses for {len(references)} references: one for each is needed")
     return {name: float(metric.corpus_score(hypotheses, [references]).score) for name, metric in _metrics().items()}
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,19 @@ class Store:
                 f"cannot write to {self.root}: {error.strerror}; choose another folder with --out"
             ) from error
         with held:
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the run while no runner is at work; RunError when one is. No right to write is needed."""
+        with ExitStack() as held:
+            if (self.root / "lock").exists():
+                try:
+                    held.enter_context(FileLock(self.root / "lock", timeout=0).acquire())
+                except Timeout as error:
+                    raise RunError(f"a run is at work in {self.root}: wait for it") from error
+                except OSError:
+                    pass  # a folder that cannot be written has no runner of ours
             yield
 
     # Finished cells

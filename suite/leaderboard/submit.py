@@ -112,7 +112,7 @@ def submissions(
     """
     store = Store.open(folder)
     try:
-        with store.lock():
+        with store.reading():
             chosen = _chosen(store, task, method)
             if len(chosen) > 1 and (entry_id is not None or title is not None):
                 held = ", ".join(f"{one.spec.id} {one.method.name}" for one in chosen)

@@ -154,8 +154,25 @@ def test_a_run_whose_masks_were_deleted_is_refused(finished: Path, board: Board,
     assert untouched(board)
 
 
+def test_a_run_in_a_folder_that_cannot_be_written_is_submitted(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a shared disk: reading needs no lock file, nor the right to write to one that is there."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    run = copied(finished, tmp_path / "run")
+    (run / "lock").touch()
+    assert submissions(run, author="me", plugins=[TUTORIAL])
+    (run / "lock").unlink()
+    assert submissions(run, author="me", plugins=[TUTORIAL])
+    assert not (run / "lock").exists()
+
+
 def test_a_run_at_work_is_refused(finished: Path, board: Board) -> None:
-    with FileLock(finished / "lock"), pytest.raises(UsageError, match="another run is at work"):
+    with FileLock(finished / "lock"), pytest.raises(UsageError, match="a run is at work"):
         submit(finished, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
 

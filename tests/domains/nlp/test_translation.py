@@ -109,6 +109,11 @@ def test_exact_match_counts_equal_strings(learner: Make, monkeypatch: pytest.Mon
     assert 0 < scores["bleu"] < 100
 
 
+def test_a_missing_translation_is_refused_where_sacrebleu_would_compare_the_rest() -> None:
+    with pytest.raises(ValueError, match="1 hypotheses for 2 references: one for each is needed"):
+        text_scores(["eins"], ["eins", "zwei"])
+
+
 def test_perfect_translations_score_a_hundred_and_the_signature_says_how() -> None:
     assert text_scores(["einundzwanzig"], ["einundzwanzig"]) == pytest.approx({"bleu": 100, "chrf": 100})
     found = signatures()
