@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from domains.rl import envs
-from domains.rl.learner import SPLITS, A2CLearner, coefficients, trace_every
+from domains.rl.coefficients import Coefficients
+from domains.rl.environments import make
+from domains.rl.learner import SPLITS, A2CLearner, trace_every
 from suite.experiment import snapshot as dense
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
@@ -80,11 +81,11 @@ class A2CCohort:
         group = single.optimizer.param_groups[0]
         arguments = {key: value for key, value in group.items() if key in single.optimizer.defaults}
         self.optimizer = type(single.optimizer)(self.model.parameters(), **arguments)
-        self._settings = coefficients(spec.training.settings)
+        self._settings = Coefficients.read(spec.training.settings, "training.settings")
         self._rate = single.rate
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         seeds = [each.seed("environment") for each in streams]
-        self._environments = envs.make(spec.data, self._settings.n_envs, seeds)
+        self._environments = make(spec.data, self._settings.n_envs, seeds)
         space: Any = self._environments.action_space
         self._actions = int(space.n)
         self._observed = self._environments.reset()
@@ -122,7 +123,7 @@ class A2CCohort:
         """`A2CLearner.evaluate` of each slot."""
         seeds = [each.seed("evaluation", SPLITS.index(split)) for each in self._streams]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        environments = envs.make(self._spec.data, self._settings.evaluation_episodes, seeds)
+        environments = make(self._spec.data, self._settings.evaluation_episodes, seeds)
         returns = np.full(environments.num_envs, np.nan)
         observed = environments.reset()
         while np.isnan(returns).any():

@@ -1,10 +1,9 @@
 """A2C (Mnih et al. 2016, arXiv 1602.01783, section 4) by stable-baselines3, as one training run of a task."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,20 +14,21 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
-from domains.rl import envs
+from domains.rl.coefficients import Coefficients
+from domains.rl.environments import Environment, fingerprint, make
+from domains.rl.models import Model
 from domains.rl.optimizers import Optimizer
 from suite.experiment import snapshot as dense
+from suite.experiment.component import Components
 from suite.experiment.errors import Diverged, UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
-from suite.experiment.schedules import learning_rate
-from suite.experiment.settings import Reader
+from suite.experiment.schedules import Schedule, learning_rate
 from suite.experiment.streams import Streams
-from suite.experiment.task import Settings, TaskSpec
+from suite.experiment.task import TaskSpec
 
 TRACE_POINTS = 100
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 SPLITS: tuple[Split, ...] = ("validation", "test", "train")
 
 
@@ -40,21 +40,35 @@ class A2CLearner:
     RunError when the environment does not have the task's fingerprint.
     """
 
+    components: ClassVar[Components] = Components(
+        data=Environment, model=Model, optimizer=Optimizer, schedule=Schedule, settings=Coefficients
+    )
+
+    @classmethod
+    def parameter_names(cls, spec: TaskSpec) -> list[str]:
+        """The names of the policy's parameters."""
+        model = Model.of(spec.model)
+        with torch.random.fork_rng(devices=[]):
+            agent = A2C(model.policy, make(spec.data, 1, [0]), policy_kwargs=model.arguments, device="cpu")
+        return [name for name, _ in agent.policy.named_parameters()]
+
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        spec.data.check(envs.fingerprint(spec.data))
+        spec.data.check(fingerprint(spec.data))
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
-        self._settings = settings = coefficients(spec.training.settings)
+        self._settings = settings = Coefficients.read(spec.training.settings, "training.settings")
         if settings.n_envs * settings.n_steps != spec.training.batch:
             product = settings.n_envs * settings.n_steps
             raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {product}: make them equal")
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
-        self._environments = envs.make(spec.data, settings.n_envs, [streams.seed("environment")])
-        optimizer_class, self.rate, arguments = _optimizer(spec.training.optimizer)
+        self._environments = make(spec.data, settings.n_envs, [streams.seed("environment")])
+        optimizer = Optimizer.of(spec.training.optimizer)
+        optimizer.build([nn.Parameter(torch.zeros(1))])  # stable-baselines3 builds its own: here to say what is refused
+        self.rate, model = optimizer.lr, Model.of(spec.model)
         self._cuda = [torch.device(runtime.device)] if torch.device(runtime.device).type == "cuda" else []
         with torch.random.fork_rng(devices=self._cuda):
             torch.manual_seed(streams.seed("init"))
             self._agent = A2C(
-                "MlpPolicy",
+                model.policy,
                 self._environments,
                 learning_rate=self._learning_rate,
                 n_steps=settings.n_steps,
@@ -66,9 +80,9 @@ class A2CLearner:
                 normalize_advantage=settings.normalize_advantage,
                 rollout_buffer_class=WholeRollout,
                 policy_kwargs={
-                    **_network(spec.model),
-                    "optimizer_class": optimizer_class,
-                    "optimizer_kwargs": arguments,
+                    **model.arguments,
+                    "optimizer_class": optimizer.torch_class,
+                    "optimizer_kwargs": {key: value for key, value in optimizer.arguments.items() if key != "lr"},
                 },
                 device=runtime.device,
             )
@@ -186,7 +200,7 @@ class A2CLearner:
     @torch.no_grad()
     def _evaluation_return(self, split: int) -> float:
         seed = self._streams.seed("evaluation", split)
-        environments = envs.make(self._spec.data, self._settings.evaluation_episodes, [seed])
+        environments = make(self._spec.data, self._settings.evaluation_episodes, [seed])
         generator = torch.Generator().manual_seed(seed)
         returns = np.full(environments.num_envs, np.nan)
         observed = environments.reset()
@@ -247,58 +261,3 @@ class WholeRollout(RolloutBuffer):
 def trace_every(span: Span) -> int:
     """Steps between two points of a trace."""
     return -(-(span.last - span.first) // TRACE_POINTS)
-
-
-@dataclass(frozen=True)
-class Coefficients:
-    """The task's `training.settings`: shape of a rollout, returns, weights of the losses, what is measured."""
-
-    n_envs: int
-    n_steps: int
-    gamma: float
-    gae_lambda: float
-    ent_coef: float
-    vf_coef: float
-    max_grad_norm: float
-    normalize_advantage: bool
-    window: int
-    evaluation_episodes: int
-
-
-def coefficients(settings: Settings) -> Coefficients:
-    """The coefficients in a table; raises UsageError for one that is missing, misspelt or out of range."""
-    read = Reader("training.settings", settings)
-    found = Coefficients(
-        n_envs=read.whole("n_envs"),
-        n_steps=read.whole("n_steps"),
-        gamma=float(read.number("gamma", least=0, most=1)),
-        gae_lambda=float(read.number("gae_lambda", least=0, most=1)),
-        ent_coef=float(read.number("ent_coef")),
-        vf_coef=float(read.number("vf_coef")),
-        max_grad_norm=float(read.number("max_grad_norm", least=0)),
-        normalize_advantage=read.flag("normalize_advantage"),
-        window=read.whole("window"),
-        evaluation_episodes=read.whole("evaluation_episodes"),
-    )
-    read.close()
-    if found.normalize_advantage and found.n_envs * found.n_steps == 1:
-        raise UsageError(
-            "training.settings.normalize_advantage = true with n_envs * n_steps = 1: one advantage has no standard "
-            "deviation to be divided by; set it to false, or take more environments or steps"
-        )
-    return found
-
-
-def _network(model: Settings) -> dict[str, Any]:
-    read = Reader("model", model)
-    hidden, activation = read.wholes("hidden"), read.word("activation", ACTIVATIONS)
-    orthogonal = read.flag("orthogonal")
-    read.close()
-    return {"net_arch": hidden, "activation_fn": ACTIVATIONS[activation], "ortho_init": orthogonal}
-
-
-def _optimizer(settings: Mapping[str, object]) -> tuple[Callable[..., torch.optim.Optimizer], float, dict[str, Any]]:
-    """Class, learning rate and other arguments: stable-baselines3 builds it, so a trial one says what it refuses."""
-    chosen = Optimizer.of(settings)
-    chosen.build([nn.Parameter(torch.zeros(1))])
-    return chosen.torch_class, chosen.lr, {key: value for key, value in chosen.arguments.items() if key != "lr"}

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
-from domains.rl import envs
+from domains.rl import environments
 from domains.rl.cohort import A2CCohort
+from domains.rl.environments import Environment
+from domains.rl.environments.cartpole import CartPole
 from domains.rl.learner import A2CLearner
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Cohort, Snapshot, Span
@@ -88,7 +90,7 @@ def test_every_slot_takes_the_updates_of_stable_baselines3(settings: dict[str, A
 
 def test_truncated_episodes_are_bootstrapped_as_in_stable_baselines3() -> None:
     settings: Settings = {"max_episode_steps": 3, "reward_scale": 1.0}
-    found = envs.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
+    found = environments.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
     spec = _spec({"data.fingerprint": found, **{f"data.settings.{k}": v for k, v in settings.items()}})
     cohort = _cohort(spec, 2, Span(0, 20))
     cohort.advance(6)
@@ -149,10 +151,10 @@ def test_global_random_streams_are_left_alone() -> None:
     assert before[1] == np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
 
 
-class _ThreeActions(envs.CartPole):
+class _ThreeActions(CartPole):
     """Push left, push right, and push right under another number."""
 
-    def __init__(self, envs_per_seed: int, seeds: Sequence[int], settings: Settings) -> None:
+    def __init__(self, envs_per_seed: int, seeds: Sequence[int]) -> None:
         super().__init__(envs_per_seed, seeds)
         self.action_space = gym.spaces.Discrete(3)
 
@@ -160,11 +162,17 @@ class _ThreeActions(envs.CartPole):
         super().step_async(np.minimum(actions, 1))
 
 
-def test_a_cohort_has_as_many_actions_as_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(envs.ENVIRONMENTS, "three", _ThreeActions)
-    found = envs.fingerprint(Data(name="three", fingerprint=""))
+class ThreeActions(Environment):
+    name: ClassVar[str] = "three-actions"
+
+    def make(self, envs_per_seed: int, seeds: Sequence[int]) -> CartPole:
+        return _ThreeActions(envs_per_seed, seeds)
+
+
+def test_a_cohort_has_as_many_actions_as_its_environment() -> None:
+    found = environments.fingerprint(Data(name="three-actions", fingerprint=""))
     spec = _spec()
-    spec = spec.model_copy(update={"data": Data(name="three", fingerprint=found)})
+    spec = spec.model_copy(update={"data": Data(name="three-actions", fingerprint=found)})
     cohort = _cohort(spec, 2, Span(0, 20))
     cohort.advance(6)
     for slot, streams in enumerate(_streams(spec, 2)):

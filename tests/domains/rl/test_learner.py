@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from domains.rl import envs
+from domains.rl import environments
 from domains.rl.cohort import A2CCohort
+from domains.rl.environments.cartpole import CartPole
 from domains.rl.learner import A2CLearner
 from suite.experiment.errors import Diverged, RunError, UsageError
 from suite.experiment.learner import Learner, Probed, Snapshot, Span
@@ -39,7 +40,7 @@ def _learner(span: Span, replicate: int = 1000, spec: TaskSpec | None = None, fr
 def _short_episodes(limit: int) -> TaskSpec:
     """Episodes end by the time limit before a pole can fall (which takes at least eight steps)."""
     settings: Settings = {"max_episode_steps": limit, "reward_scale": 0.25}
-    found = envs.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
+    found = environments.fingerprint(Data(name="CartPole-v1", fingerprint="", settings=settings))
     return _spec("smoke", {"data.fingerprint": found, **{f"data.settings.{k}": v for k, v in settings.items()}})
 
 
@@ -163,9 +164,9 @@ def test_the_training_return_is_the_mean_of_the_last_episodes_of_the_window(
 ) -> None:
     ended: list[int] = []
     lengths: dict[int, int] = {}
-    step_wait = envs.CartPole.step_wait
+    step_wait = CartPole.step_wait
 
-    def counted(self: envs.CartPole) -> Any:
+    def counted(self: CartPole) -> Any:
         result = step_wait(self)
         for i, done in enumerate(result[2]):
             lengths[i] = lengths.get(i, 0) + 1
@@ -174,7 +175,7 @@ def test_the_training_return_is_the_mean_of_the_last_episodes_of_the_window(
         return result
 
     learner = _learner(Span(0, 150), spec=_spec("smoke", {"training.settings.window": window}))
-    monkeypatch.setattr(envs.CartPole, "step_wait", counted)
+    monkeypatch.setattr(CartPole, "step_wait", counted)
     learner.advance(150)
     monkeypatch.undo()
     assert len(ended) > 2 * 100
@@ -191,15 +192,15 @@ def test_the_evaluation_return_is_the_mean_of_as_many_first_episodes_as_the_task
     learner = _learner(Span(0, 20), spec=_spec("smoke", {"training.settings.evaluation_episodes": episodes}))
     learner.advance(20)
     first: dict[int, float] = {}
-    step_wait = envs.CartPole.step_wait
+    step_wait = CartPole.step_wait
 
-    def seen(self: envs.CartPole) -> Any:
+    def seen(self: CartPole) -> Any:
         result = step_wait(self)
         for i, value in self.finished:
             first.setdefault(i, value)
         return result
 
-    monkeypatch.setattr(envs.CartPole, "step_wait", seen)
+    monkeypatch.setattr(CartPole, "step_wait", seen)
     found = learner.evaluate("test")["evaluation_return"]
     assert sorted(first) == list(range(episodes))
     assert found == pytest.approx(np.mean(list(first.values())))
@@ -215,7 +216,11 @@ def test_a_learner_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.M
 def test_one_advantage_cannot_be_normalised() -> None:
     """Its standard deviation is no number: refused before the first step, not recorded as a run that diverged."""
     alone = {"training.batch": 1, "training.settings.n_envs": 1, "training.settings.n_steps": 1}
-    normalised = _spec("smoke", alone | {"training.settings.normalize_advantage": True})
+    with pytest.raises(UsageError, match="normalize_advantage"):
+        _spec("smoke", alone | {"training.settings.normalize_advantage": True})
+    training = _spec("smoke", alone).training
+    settings = training.settings | {"normalize_advantage": True}
+    normalised = _spec().model_copy(update={"training": training.model_copy(update={"settings": settings})})
     with pytest.raises(UsageError, match="normalize_advantage"):
         _learner(Span(0, 2), spec=normalised)
     with pytest.raises(UsageError, match="normalize_advantage"):
@@ -229,13 +234,13 @@ def test_rewards_are_scaled_for_the_agent_only() -> None:
     learner = _learner(Span(0, 10), spec=_short_episodes(4))
     learner.advance(10)
     assert learner.evaluate("test") == {"evaluation_return": 4.0, "training_return": 4.0}
-    rewards = envs.CartPole(3, seeds=[0], reward_scale=0.25).step(np.array([0, 1, 0]))[1]
+    rewards = CartPole(3, seeds=[0], reward_scale=0.25).step(np.array([0, 1, 0]))[1]
     assert isinstance(rewards, np.ndarray)
     assert rewards.tolist() == [0.25, 0.25, 0.25]
 
 
 def test_environments_move_as_gymnasiums_single_one() -> None:
-    vector = envs.CartPole(6, seeds=[3])
+    vector = CartPole(6, seeds=[3])
     observed = vector.reset()
     singles = [gym.make("CartPole-v1") for _ in range(6)]
     for i, single in enumerate(singles):
@@ -261,7 +266,7 @@ def test_environments_move_as_gymnasiums_single_one() -> None:
 
 
 def test_an_episode_ends_at_the_time_limit_and_the_next_one_has_its_full_length() -> None:
-    vector = envs.CartPole(2, seeds=[0], max_episode_steps=4)
+    vector = CartPole(2, seeds=[0], max_episode_steps=4)
     ends = []
     for t in range(12):
         _, _, dones, infos = vector.step(np.array([t % 2, t % 2]))
@@ -349,7 +354,7 @@ def test_an_environment_that_behaves_otherwise_is_refused() -> None:
     with pytest.raises(RunError, match=r"--set data\.fingerprint="):
         _learner(Span(0, 1), spec=spec)
     with pytest.raises(UsageError, match="CartPole-v1"):
-        envs.make(Data(name="Pong", fingerprint=""), 1, [0])
+        environments.make(Data(name="Pong", fingerprint=""), 1, [0])
 
 
 def test_batch_must_be_environments_times_steps() -> None:

@@ -1,67 +1,34 @@
-"""Vectorised environments for stable-baselines3 whose whole state can be copied out and put back.
+"""The environment `CartPole-v1`."""
 
-stable-baselines3 expects an environment that ends to be reset within the same step, its last observation handed over
-in `infos[i]["terminal_observation"]`, and an end by the time limit marked `TimeLimit.truncated`.
-"""
-
-import hashlib
 import json
-from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from pydantic import Field
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import Tensor
 
-from suite.experiment.errors import UsageError
-from suite.experiment.explain import nearest
-from suite.experiment.settings import Reader
-from suite.experiment.task import Data, Settings
+from domains.rl.environments import Environment
+from domains.rl.vectorised import Environments
 
 
-class Environments(VecEnv):
-    """A stable-baselines3 `VecEnv` that counts episodes and can be copied in mid-episode.
+class CartPoleV1(Environment):
+    """A pole on a cart, to be kept upright by pushes to the left and right (Barto, Sutton and Anderson 1983)."""
 
-    `finished` lists the episodes that ended, in order: the environment's number and the return, undiscounted and
-    unscaled; whoever reads it clears it. `running` holds the returns of the episodes in progress.
-    """
+    name: ClassVar[str] = "CartPole-v1"
 
-    finished: list[tuple[int, float]]
-    running: NDArray[np.float64]
+    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
+    reward_scale: float = Field(
+        description="factor on the rewards that the agent sees; returns are reported without it"
+    )
 
-    @abstractmethod
-    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors, named `environment.…`, and JSON from which `restore` continues bit for bit."""
-
-    @abstractmethod
-    def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Put back what `snapshot` gave; other tensors may lie between them."""
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Value of an attribute of this object, once per environment; `render_mode` is None."""
-        value = None if attr_name == "render_mode" else getattr(self, attr_name)
-        return [value for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Raises AttributeError: there are no single environments."""
-        raise AttributeError(f"{attr_name!r} cannot be set: the environments are one object, stepped as arrays")
-
-    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Raises AttributeError: there are no single environments."""
-        raise AttributeError(f"{method_name!r} cannot be called: the environments are one object, stepped as arrays")
-
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """False for every environment."""
-        return [False for _ in self._get_indices(indices)]
+    def make(self, envs_per_seed: int, seeds: Sequence[int]) -> "CartPole":
+        """gymnasium's own dynamics, vectorised."""
+        return CartPole(envs_per_seed, seeds, self.max_episode_steps, self.reward_scale)
 
 
 class CartPole(Environments):
@@ -148,44 +115,3 @@ class CartPole(Environments):
     def _observe(self) -> NDArray[np.float32]:
         # Row-major always: another layout may take another matrix product, with other bits.
         return np.ascontiguousarray(self.dynamics.state.T, dtype=np.float32)
-
-
-Make = Callable[[int, Sequence[int], Settings], Environments]
-"""(environments per seed, seeds, settings) -> environments."""
-
-
-def _cartpole(envs_per_seed: int, seeds: Sequence[int], settings: Settings) -> Environments:
-    read = Reader("data.settings", settings)
-    limit, scale = read.whole("max_episode_steps"), read.number("reward_scale")
-    read.close()
-    return CartPole(envs_per_seed, seeds, limit, scale)
-
-
-ENVIRONMENTS: dict[str, Make] = {"CartPole-v1": _cartpole}
-
-
-def make(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:
-    """The environments of a task; raises UsageError for an unknown name."""
-    if data.name not in ENVIRONMENTS:
-        near = nearest(data.name, ENVIRONMENTS)
-        raise UsageError(f"unknown environment {data.name!r}{near}: one of {', '.join(ENVIRONMENTS)}")
-    return ENVIRONMENTS[data.name](envs_per_seed, seeds, data.settings)
-
-
-def fingerprint(data: Data) -> str:
-    """SHA-256 of the settings and of a canonical rollout: 8 environments, seed 0, 64 steps of fixed actions.
-
-    Numbers are rounded to 4 decimals, since sine and cosine differ in the last bit between processors.
-    """
-    envs = make(data, envs_per_seed=8, seeds=[0])
-    seen: list[Any] = [envs.reset()]
-    for t in range(64):
-        # Every second environment alternates, so long and short episodes both occur.
-        actions = np.array([(t + i) % 2 if i % 2 else (t // (i + 1)) % 2 for i in range(8)])
-        seen.extend(envs.step(actions)[:3])
-    text = [data.name, json.dumps(data.settings, sort_keys=True), *map(_rounded, seen)]
-    return hashlib.sha256("\n".join(text).encode()).hexdigest()
-
-
-def _rounded(numbers: NDArray[Any]) -> str:
-    return " ".join(f"{round(float(x), 4) + 0.0:.4f}" for x in numbers.ravel())
