@@ -8,8 +8,11 @@ from suite.experiment.errors import UsageError
 EPOCHS_FOR = {"total_steps": "epochs", "rewind_step": "rewind_epoch"}
 """How a number of steps is called where it is given in epochs; every other one is called `<name>_epochs`."""
 
-AFRESH = ("model", "training.optimizer", "training.schedule")
-"""Tables that start afresh where they name another component, since its settings are its own."""
+AFRESH = ("data", "model", "training.optimizer", "training.schedule")
+"""Tables that start afresh where they name another component, since its settings are its own.
+
+Data are the same component up to the first hyphen: what follows is a label (`kjv-genesis`, `kjv-ruth`).
+"""
 
 Table = Mapping[str, Any]
 
@@ -19,7 +22,7 @@ def merged(base: Table, over: Table, where: str = "") -> dict[str, Any]:
 
     A number of steps replaces the same one in epochs, and the other way round.
     """
-    if where in AFRESH and "name" in over and over["name"] != base.get("name", over["name"]):
+    if where in AFRESH and "name" in over and "name" in base and _component(over, where) != _component(base, where):
         base = {}
     kept = {key: value for key, value in base.items() if _other_unit(key) not in over}
     both = {**kept, **over}
@@ -29,6 +32,11 @@ def merged(base: Table, over: Table, where: str = "") -> dict[str, Any]:
         else _copied(value)
         for key, value in both.items()
     }
+
+
+def _component(table: Table, where: str) -> str:
+    name = str(table["name"])
+    return name.split("-", maxsplit=1)[0] if where == "data" else name
 
 
 def _other_unit(key: str) -> str:

@@ -66,6 +66,17 @@ def test_a_task_that_extends_is_hashed_as_if_all_were_written_in_it(tmp_path: Pa
     assert task.at("smoke").spec.hash == at(TOML).spec.hash
 
 
+def test_data_are_the_same_component_up_to_the_first_hyphen(tmp_path: Path) -> None:
+    """So a scale that reads another part of a text changes its name and its part alone."""
+    data = '{name = "points-a", fingerprint = "none", settings = {n = 3}}'
+    base = TOML.replace('{name = "points", fingerprint = "none"}', data)
+    (tmp_path / "base.toml").write_text(base)
+    for name, kept in (("points-b", {"n": 3}), ("points", {"n": 3}), ("pointers", {})):
+        text = f'extends = ["base.toml"]\ndata = {{name = "{name}", fingerprint = "other"}}'
+        (task,) = read_tasks(text, "other.toml", fragments=folder_of(tmp_path))
+        assert task.at("smoke").spec.data.settings == kept
+
+
 def test_a_table_that_names_another_component_starts_afresh(tmp_path: Path) -> None:
     """The momentum of SGD is none of Adam's business."""
     (tmp_path / "base.toml").write_text(
