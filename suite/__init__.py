@@ -2,6 +2,9 @@
 
 __version__ = "0.1.0"
 
+RELEASES = ("0.1.0",)
+"""Every version that was published, oldest first: an entry that names another was not made with the suite."""
+
 RESULT_VERSION = 1
 """The core's version, raised whenever a change in it can change a number: cells of another one are never used again.
 

@@ -22,6 +22,7 @@ from suite.experiment.store import FULL
 from suite.files import NotRegular, clean, read_regular, replace_file, temporary_name
 from suite.leaderboard.location import is_address
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
+from suite.leaderboard.texts import unsafe
 
 MOST_BYTES = 20 * 2**20
 """No entry is larger: a thousand replicates at a hundred points of five arms."""
@@ -41,6 +42,8 @@ def read(path: Path) -> AnyEntry:
             f"{path}: schema_version is {table.get('schema_version')!r}, this suite reads {SCHEMA_VERSION}; "
             "a newer suite may know it"
         )
+    if bad := next(unsafe(table), ""):
+        raise BadEntry(f"{path}: {bad}")
     try:
         return ENTRY.validate_json(json.dumps(table), strict=True)  # strict: true is no number, "2" is none
     except ValidationError as error:

@@ -255,6 +255,8 @@ def _bits(entry: Measured, cell: Cell, ticket: Ticket) -> Iterator[str]:
     exact = protocol.density(entry.method.settings, sizes, cell.level)
     if ticket.mask.density != exact:
         yield f"has density {ticket.mask.density:.6g}, level {cell.level} keeps exactly {exact:.6g}"
+    kept = {name: (int(tensor.sum()), tensor.numel()) for name, tensor in ticket.mask.items()}
+    yield from protocol.uneven(entry.method.settings, kept, cell.level)
     for arm, points in entry.curves.items():
         for point in points:
             if point.level == cell.level and point.density != exact:

@@ -1,7 +1,7 @@
 """What the protocol says: the registry's own task, the cells of its plan, how many weights survive at each level."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -86,6 +86,20 @@ def density(method: Method, sizes: Sequence[int], level: int) -> float:
     floor = Fraction(str(method.floor))
     kept = sum(max(_after(size, method.rate, level), math.ceil(floor * size)) for size in sizes)
     return kept / sum(sizes)
+
+
+def uneven(method: Method, survivors: Mapping[str, tuple[int, int]], level: int) -> Iterator[str]:
+    """Tensors whose (survivors, weights) scope and floor of a method do not allow after `level` prunings.
+
+    Layerwise every tensor has an exact count; globally none has fewer than its floor.
+    """
+    floor = Fraction(str(method.floor))
+    for name, (kept, size) in survivors.items():
+        least = math.ceil(floor * size)
+        if method.scope == "layerwise" and kept != (exact := max(_after(size, method.rate, level), least)):
+            yield f"keeps {kept} of the {size} weights of {name}, level {level} layerwise exactly {exact}"
+        elif kept < least:
+            yield f"keeps {kept} of the {size} weights of {name}, its floor of {method.floor:g} is {least}"
 
 
 def _after(size: int, rate: float, level: int) -> int:

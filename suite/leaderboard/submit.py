@@ -22,7 +22,7 @@ from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
 from suite.leaderboard.masks import Slot, ladder_files, placed
 from suite.leaderboard.schema import Measured, TaskRef, TicketRef
-from suite.leaderboard.validate import validate
+from suite.leaderboard.validate import beside_others, validate
 from suite.tickets.mask import TicketError
 from suite.tickets.ticket import Ticket
 
@@ -76,6 +76,8 @@ def submit(
     packed = [_packed(one, masks_at) for one in found]
     for (entry, files), one in zip(packed, found, strict=True):
         _check(entry, files, one.plugins)
+        for finding in beside_others(entry, board):
+            raise UsageError(f"{entry.id} would not be valid: {finding.line}")
     return [board.add(entry, files) for entry, files in packed]
 
 

@@ -4,7 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
 
 import suite
 from suite.experiment.errors import UsageError
@@ -15,6 +18,8 @@ from suite.experiment.registry import Registry
 from suite.experiment.taskfile import Task
 from suite.leaderboard import plausible, protocol
 from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
+from suite.leaderboard.copies import copies
+from suite.leaderboard.lookalike import lookalikes
 from suite.leaderboard.masks import tickets
 from suite.leaderboard.schema import Claim, Measured
 from suite.tickets.scores import CRITERIA
@@ -29,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class Validation:
     """What is wrong with an entry's file, and what is only remarkable."""
 
     path: Path
@@ -43,7 +48,7 @@ class Report:
         return not self.problems
 
 
-def validate(path: Path, board: Board | None = None, plugins: Iterable[Path] = ()) -> Report:
+def validate(path: Path, board: Board | None = None, plugins: Iterable[Path] = ()) -> Validation:
     """Check an entry's file and its tickets in a board (None: the one that the file lies in).
 
     Raises UsageError for a board that does not exist or a plugin that cannot be loaded.
@@ -52,18 +57,18 @@ def validate(path: Path, board: Board | None = None, plugins: Iterable[Path] = (
     try:
         entry = read(path)
     except BadEntry as error:
-        return Report(path, None, (Finding("schema", str(error)),), ())
+        return Validation(path, None, (Finding("schema", str(error)),), ())
     board = board or Board(path.parent.parent)
     problems = [Finding("place", line) for line in _misplaced(path, entry, board)]
     remarks: list[Finding] = []
     if isinstance(entry, Measured):
-        for finding, refused in _measured(entry, board, tuple(plugins)):
+        for finding, refused in _measured(path, entry, board, tuple(plugins)):
             (problems if refused else remarks).append(finding)
     else:
         known = Registry(plugins).ids
         tasks = entry.tasks if isinstance(entry, Claim) else (entry.task,)
         remarks += [Finding("task", f"{task} is no task that is known here") for task in tasks if task not in known]
-    return Report(path, entry, tuple(problems), tuple(remarks))
+    return Validation(path, entry, tuple(problems), tuple(remarks))
 
 
 def _misplaced(path: Path, entry: AnyEntry, board: Board) -> Iterator[str]:
@@ -74,7 +79,7 @@ def _misplaced(path: Path, entry: AnyEntry, board: Board) -> Iterator[str]:
         yield f"{path.parent} is a symbolic link: entries lie in the board itself"
 
 
-def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Iterator[tuple[Finding, bool]]:
+def _measured(path: Path, entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Iterator[tuple[Finding, bool]]:
     """Findings on a measured entry, and whether each refuses it."""
     registry = Registry(plugins)
     load_extensions(plugins)
@@ -83,6 +88,7 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
     yield from _all("seeds", plausible.reused(entry), True)
     yield from _all("level 0", _unlike(entry), True)
     yield from _all("provenance", _unfounded(entry), True)
+    yield from ((finding, True) for finding in beside_others(entry, board, path))
     yield from _all("method", _unknown(entry), False)
     yield from _all("provenance", _unclean(entry), False)
     try:
@@ -96,6 +102,7 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
         yield from _all("values", plausible.remarkable(entry), False)
     yield from _all("task", _other_task(entry, task), True)
     yield from _all("method", _misnamed(entry, registry), True)
+    yield from _all("protocol", _elsewhere(entry, task), True)
     try:
         unplanned = list(_unplanned(entry, protocol.plan(entry, task, 1)))
         yield from _all("protocol", unplanned, True)
@@ -109,6 +116,32 @@ def _measured(entry: Measured, board: Board, plugins: tuple[Path, ...]) -> Itera
         yield Finding("task", f"was run with other code of its plugin ({entry.code or 'none'})"), False
     yield from _all("cost", plausible.cost(entry, plan), True)
     yield from _all("tickets", tickets(entry, plan, board), True)
+
+
+def beside_others(entry: Measured, board: Board, own: Path | None = None) -> Iterator[Finding]:
+    """What is wrong with an entry beside the other measured ones of a board: their cells, or names like theirs."""
+    others = _others(entry, board, own)
+    yield from (Finding("copies", line) for line in copies(entry, others))
+    yield from (Finding("names", line) for line in lookalikes(entry, others))
+
+
+def _others(entry: Measured, board: Board, own: Path | None) -> list[Measured]:
+    """The other measured entries of a board; a file that is none is left to its own check."""
+    found = (
+        _measured_in(path, path.stat().st_mtime_ns)
+        for path in sorted(board.root.glob("*/*.json"))
+        if (path.parent.name, path.stem) != (entry.domain, entry.id) and path != own and path.is_file()
+    )
+    return [other for other in found if other is not None]
+
+
+@lru_cache(maxsize=1000)
+def _measured_in(path: Path, changed: int) -> Measured | None:
+    try:
+        entry = read(path)
+    except BadEntry:
+        return None
+    return entry if isinstance(entry, Measured) else None
 
 
 def _all(check: str, lines: Iterable[str], refused: bool) -> Iterator[tuple[Finding, bool]]:
@@ -137,6 +170,18 @@ def _unplanned(entry: Measured, plan: Plan) -> Iterator[str]:
             yield f"{arm} begins at density {points[0].density}, not with the dense network at 1"
 
 
+def _elsewhere(entry: Measured, task: Task) -> Iterator[str]:
+    """Arms trained at a choice of levels that is not the task's own."""
+    at, own = entry.protocol.at, task.options.at
+    last = entry.protocol.levels
+    wanted = [level for level in (range(1, last + 1) if own is None else own) if level <= last]
+    if at is not None and (missing := [level for level in wanted if level not in at]):
+        yield (
+            f"has its arms at levels {_listed(at)}, the task's own choice has {_listed(tuple(wanted))}: level "
+            f"{missing[0]} is missing, run it without --at"
+        )
+
+
 def _listed(levels: tuple[int, ...]) -> str:
     return ", ".join(map(str, levels)) or "none"
 
@@ -160,8 +205,18 @@ def _unfounded(entry: Measured) -> Iterator[str]:
         missing = [name for name in needed if not facts.get(name)]
         if missing:
             yield f"its {what} do not say {', '.join(missing)}: the same bits are owed only where these are the same"
+    if source.suite_version not in suite.RELEASES:
+        yield f"suite version {source.suite_version!r} was never released: {_remedy(source.suite_version)}"
     if source.execution != run.exec or source.device.split(":")[0] != run.device.split(":")[0]:
         yield f"was run as {source.execution} on {source.device}, its protocol says {run.exec} on {run.device}"
+
+
+def _remedy(version: str) -> str:
+    try:
+        newer = Version(version) > Version(suite.__version__)
+    except InvalidVersion:
+        return f"it is no version at all, releases are {', '.join(suite.RELEASES)}"
+    return "if a newer suite is out, update" if newer else f"releases are {', '.join(suite.RELEASES)}"
 
 
 def _unclean(entry: Measured) -> Iterator[str]:

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic_entries import claim, reported
+from synthetic_entries import claim, measured, reported
 from tutorial_run import TUTORIAL
 
+from suite.experiment.errors import UsageError
+from suite.experiment.method import Method
 from suite.leaderboard.board import Board, text_of
+from suite.leaderboard.protocol import uneven
 from suite.leaderboard.submit import submit
-from suite.leaderboard.validate import Report, validate
+from suite.leaderboard.validate import Validation, validate
 from suite.tickets.ladder import Ladder, load_ladder
 from suite.tickets.mask import Mask
 from suite.tickets.ticket import Ticket
@@ -32,7 +35,7 @@ def entry(finished: Path, board: Board) -> Path:
     return path
 
 
-def check(path: Path, board: Board | None = None) -> Report:
+def check(path: Path, board: Board | None = None) -> Validation:
     """Validate with the tutorial's task known."""
     return validate(path, board, [TUTORIAL])
 
@@ -207,7 +210,24 @@ def copy_arm(table: Table) -> None:
         (lambda t: t["provenance"].update(versions={}), "provenance", "versions do not say python, torch"),
         (lambda t: t["provenance"]["hardware"].pop("cpu"), "provenance", "hardware do not say cpu"),
         (lambda t: t["provenance"].update(threads=-5), "schema", "provenance.threads"),
-        (lambda t: t["provenance"].update(suite_version="0\x1b[2K\rvalid"), "schema", "provenance.suite_version"),
+        (lambda t: t["provenance"].update(suite_version="0\x1b[2K\rvalid"), "schema", "suite_version holds U+001B"),
+        (lambda t: t["provenance"].update(suite_version="0.0.1"), "provenance", "'0.0.1' was never released: releases"),
+        (lambda t: t["provenance"].update(suite_version="0.1.0.post1"), "provenance", "was never released: if a newer"),
+        (lambda t: t["provenance"].update(suite_version="best"), "provenance", "'best' was never released: it is no"),
+        (lambda t: t.update(title="imp \u202eevah ew"), "schema", "title holds U+202E, which turns the direction of"),
+        (lambda t: t["method"]["settings"].update(criterion="a\u2066b"), "schema", "method.settings.criterion holds"),
+        (lambda t: t["provenance"]["hardware"].update({"a\u2028b": "c"}), "schema", "a key of provenance.hardware"),
+        (
+            lambda t: (t["protocol"].update(at=[2]), [t["curves"][arm].pop(1) for arm in ("reinit", "random")]),
+            "protocol",
+            "has its arms at levels 2, the task's own choice has 1, 2: level 1 is missing, run it without --at",
+        ),
+        (
+            lambda t: t["method"]["settings"].update(name="\u0456m\u0440"),
+            "names",
+            "looks like 'imp', which is",
+        ),
+        (lambda t: t["method"]["settings"].update(name="Imp "), "names", "method 'Imp ' looks like 'imp'"),
         (lambda t: t["protocol"].update(device="quantum"), "schema", "protocol.device"),
         (
             lambda t: t["method"]["settings"].update(rewind_step=9),
@@ -303,7 +323,6 @@ def test_the_statistic_is_the_tasks_own(entry: Path) -> None:
         ),
         (lambda t: point(t, "random", 2)["values"].__setitem__(0, None), "random level 2: replicate 0 diverged"),
         (lambda t: t["provenance"].update(dirty=True), "was run with uncommitted changes"),
-        (lambda t: t["provenance"].update(suite_version="0.0.1"), "was run with suite 0.0.1"),
         (lambda t: t.update(code="other"), "was run with other code of its plugin (other)"),
     ],
 )
@@ -524,3 +543,91 @@ def test_an_entry_of_another_board_is_checked_against_the_board_named(entry: Pat
     found = check(entry, Board(tmp_path / "other")).problems
     assert found[0].check == "place"
     assert len([problem for problem in found if problem.check == "tickets"]) == 2
+
+
+def other_run(entry: Path, board: Board, tmp_path: Path, *changes: str, **said: str) -> Path:
+    """The file of another method's entry on the same board."""
+    from tutorial_run import run_tutorial
+
+    run = run_tutorial(tmp_path / "other", changes=changes)
+    (path,) = submit(run, board, author="you", plugins=[TUTORIAL], description="Other.", **said)
+    return path
+
+
+def test_equal_cells_of_two_methods_are_no_copies_where_they_are_one_training(
+    entry: Path, board: Board, tmp_path: Path
+) -> None:
+    """One-shot and iterative pruning have one first level; another rewind step leaves the reinit arm there alone."""
+    shared = other_run(entry, board, tmp_path, "schedule=one-shot", "name=mine")
+    assert (
+        point(json.loads(shared.read_text()), "winning", 1)["weights"]
+        == (point(json.loads(entry.read_text()), "winning", 1)["weights"])
+    )
+    assert problems(shared) == problems(entry) == []
+
+
+def test_cells_of_another_method_that_are_this_ones_are_refused(entry: Path, board: Board, tmp_path: Path) -> None:
+    """The best cells of an entry under a method of one's own."""
+    mine = other_run(entry, board, tmp_path, "rewind_step=40", "name=mine")
+    theirs = json.loads(entry.read_text())
+
+    def take(table: Table) -> None:
+        table["curves"]["winning"][2] = theirs["curves"]["winning"][2]
+
+    forge(mine, take)
+    (line, *_) = [line for check, line in problems(mine) if check == "copies"]
+    assert line == (
+        f"winning:2:0 has the very weights of winning:2:0 of tutorial/{NAME}, which is another run (and 1 more such "
+        "cells)"
+    )
+
+
+def test_an_entry_of_which_every_cell_is_there_already_is_refused(finished: Path, entry: Path, board: Board) -> None:
+    """Under another id, title and author: who comes to the same bits leaves a receipt."""
+    line = f"every cell is that of tutorial/{NAME}: it is there already, verify that one and leave a receipt instead"
+    with pytest.raises(UsageError, match=line):
+        submit(finished, board, author="you", entry_id="mine", title="Mine", plugins=[TUTORIAL])
+    copy = entry.with_name("mine.json")
+    copy.write_text(entry.read_text().replace(f'"id": "{NAME}"', '"id": "mine"'))
+    assert ("copies", line) in problems(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("title", "Imp on tutorial/breast-cancer"),
+        ("title", "imp  on tutorial/breast-cancer"),
+        ("title", "irnp on tutorial/breast\u2010cancer"),
+        ("author", "Ме"),
+        ("author", "m\u200be"),
+        ("id", "breast-cancer-srnoke-imp"),
+    ],
+)
+def test_a_name_that_looks_like_anothers_is_refused(
+    entry: Path, board: Board, tmp_path: Path, field: str, name: str
+) -> None:
+    (board.root / "vision").mkdir()
+    other = measured(entry_id="other").model_copy(update={field: name})
+    path = board.root / "vision" / f"{other.id}.json"
+    path.write_text(text_of(other))
+    found = [line for check, line in problems(path) if check == "names"]
+    assert [line for line in found if line.startswith(f"{field} {name!a} looks like ")], found
+
+
+def test_survivors_of_every_layer_are_those_of_scope_and_floor() -> None:
+    """Of 100 weights at rate .5 level 2 keeps 25 in each layer; globally no layer has fewer than its floor."""
+    layerwise = Method(rate=0.5, scope="layerwise", floor=0.3)
+    assert list(uneven(layerwise, {"a": (25, 50), "b": (50, 200)}, 2)) == [
+        "keeps 25 of the 50 weights of a, level 2 layerwise exactly 15",
+        "keeps 50 of the 200 weights of b, level 2 layerwise exactly 60",
+    ]
+    assert list(uneven(layerwise, {"a": (15, 50), "b": (60, 200)}, 2)) == []
+    floored = Method(rate=0.5, floor=0.1)
+    assert list(uneven(floored, {"a": (4, 50), "b": (46, 150)}, 2)) == [
+        "keeps 4 of the 50 weights of a, its floor of 0.1 is 5"
+    ]
+
+
+def test_a_layer_below_its_floor_is_refused(entry: Path) -> None:
+    forge(entry, lambda t: t["method"]["settings"].update(floor=0.9, name="mine"))
+    assert [line for check, line in problems(entry) if "its floor of 0.9 is" in line]
