@@ -149,7 +149,7 @@ class _Trials:
                 continue
             problem = ""
             try:
-                for cell in unit:
+                for cell in (*_ancestors(unit), *unit):
                     if cell.mask_key is not None and (cell.level, cell.replicate) in self.tickets:
                         store.put_mask(cell.mask_key, self.tickets[cell.level, cell.replicate])
                 run_cells(unit, store, partial(self.tell, unit[0].name), self.runtime)
@@ -187,6 +187,13 @@ class _Trials:
             claimed, made = self.tickets[level, cell.replicate].mask, store.mask(prune.key).mask
             telling = prune.method.score_at == "end" and prune.method.criterion != "random" and made.size >= TELLING
             yield MaskCheck(level, claimed == made, shared_survivors(claimed, made), telling)
+
+
+def _ancestors(unit: Iterable[Cell]) -> list[Cell]:
+    """The runs that cells go on from, up to the dense one: they are made again where final weights are retrained."""
+    origins = [cell.start.origin for cell in unit if cell.start.origin is not None]
+    found = {cell.key: cell for origin in origins for line in origin.line for cell in line}
+    return list(found.values())
 
 
 def shared_survivors(a: Mask, b: Mask) -> float | None:

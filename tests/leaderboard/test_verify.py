@@ -418,6 +418,16 @@ def test_a_drawn_cell_brings_the_cell_that_its_mask_is_pruned_from(tmp_path: Pat
             assert parent in drawn
 
 
+@pytest.mark.parametrize("method", ["lr-rewind", "fine-tune"])
+def test_a_ticket_of_final_weights_is_trained_again_from_the_dense_run_on(
+    board: Board, tmp_path: Path, method: str
+) -> None:
+    (one,) = submissions(run_tutorial(tmp_path / "run", method), author="me", plugins=[TUTORIAL])
+    found = tried(put(board, one), board, "winning:2:1")
+    assert (found.holds, found.bit_for_bit) == (True, True)
+    assert [agreement(found, cell) for cell in found.cells] == ["exact"]
+
+
 def test_masks_of_another_method_are_caught_by_any_draw(board: Board, tmp_path: Path) -> None:
     """Random masks of a one-shot method are sold as those of magnitude at the start: every cell trains as claimed."""
     changes = ("schedule=one-shot", "score_at=start", "criterion=random", "rewind_step=0", "name=mine")
