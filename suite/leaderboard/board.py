@@ -1,6 +1,7 @@
 """The folder of a leaderboard: entries one file each, the index of every domain, the masks.
 
 <board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/schema.json
+<board>/plugins/<domain>/<entry id>.py   <board>/receipts/<domain>/<entry id>/
 <board>/masks/<domain>/<entry id>/replicate-000.ladder   <board>/upload/… (ladders on their way to an address)
 """
 
@@ -177,8 +178,30 @@ class Board:
             except OSError as error:
                 raise UsageError(f"cannot write to {self.root}: {error.strerror}") from error
 
-    def add(self, entry: Measured, files: Mapping[str, bytes]) -> Path:
-        """Add an entry with its ladder files, whole or not at all, and write the index; returns the entry's file.
+    def plugin(self, entry: Measured) -> Path:
+        """The file that an entry's plugin is kept in."""
+        return self.root / "plugins" / entry.domain / f"{entry.id}.py"
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Write a file of the board; raises as `add` does."""
+        self._refuse_packaged()
+        with self._lock():
+            try:
+                self._put(path, content)
+            except OSError as error:
+                kind = RunError if error.errno in FULL else UsageError
+                raise kind(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
+
+    def _put(self, path: Path, content: bytes) -> None:
+        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+            raise UsageError(f"{path.parent} leads out of the board {self.root}: it is a symbolic link")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+
+    def add(self, entry: Measured, files: Mapping[str, bytes], plugin: bytes | None = None) -> Path:
+        """Add an entry with its ladder files and its plugin's source, whole or not at all; returns the entry's file.
+
+        The index is written anew.
 
         Raises UsageError when the id is taken or the folder cannot be written, RunError when another submission is at
         work or the disk is full.
@@ -189,13 +212,13 @@ class Board:
             if os.path.lexists(path):
                 raise UsageError(f"entry {entry.domain}/{entry.id} is there already: choose another id with --id")
             try:
-                self._place(path, entry, files)
+                self._place(path, entry, files, plugin)
             except OSError as error:
                 kind = RunError if error.errno in FULL else UsageError
                 raise kind(f"cannot write to {self.root}: {error.strerror}; nothing was added") from error
         return path
 
-    def _place(self, path: Path, entry: Measured, files: Mapping[str, bytes]) -> None:
+    def _place(self, path: Path, entry: Measured, files: Mapping[str, bytes], plugin: bytes | None) -> None:
         folder = self.keeps(entry)
         own = {path.parent, folder.parent} if entry.masks is None else {path.parent}
         for parent in (path.parent, folder.parent):
@@ -218,10 +241,13 @@ class Board:
             shutil.rmtree(folder, ignore_errors=True)  # of a submission that was killed before its entry was written
             staged.rename(folder)
             try:
+                if plugin is not None:
+                    self._put(self.plugin(entry), plugin)
                 replace_file(path, text_of(entry).encode())  # last: an entry that is there has its masks
                 self.write_indexes()
             except BaseException:
                 path.unlink(missing_ok=True)
+                self.plugin(entry).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
                 if before is None:
                     index.unlink(missing_ok=True)

@@ -139,6 +139,10 @@ def verify(
         typer.Option("--threads", min=1, max=1024, help="Threads of a cell (default: the entry's, as its bits need)."),
     ] = None,
     workers: Workers = None,
+    receipt: Annotated[
+        str | None,
+        typer.Option("--receipt", help="Your name: keep in the board what came of it, shown on the entry's page."),
+    ] = None,
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
@@ -150,6 +154,7 @@ def verify(
     """
     from suite.leaderboard import verdict_text
     from suite.leaderboard.board import Board
+    from suite.leaderboard.receipts import give_receipt
     from suite.leaderboard.verify import verify as check
 
     def tell(name: str, steps: int, total: int) -> None:
@@ -167,6 +172,8 @@ def verify(
     else:
         for line in verdict_text.as_lines(found):
             typer.echo(line)
+    if receipt is not None:
+        typer.echo(f"receipt: {give_receipt(found, lies_in, receipt)}", err=True)
     if not found.holds:
         raise RunError(f"{file}: {'is not valid, nothing was trained' if found.problems else found.outcome}")
 

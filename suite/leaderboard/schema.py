@@ -37,7 +37,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 def _in_a_domain(name: str) -> str:
     domain = name.split("/", maxsplit=1)[0]
-    if domain in ("schema", "masks", "runs", "upload"):  # what else a board's folder has
+    if domain in ("schema", "masks", "runs", "upload", "plugins", "receipts"):  # what else a board's folder has
         raise ValueError(f"{domain!r} is no name for a domain")
     return name
 

@@ -13,6 +13,7 @@ from suite.files import replace_file
 from suite.leaderboard import pages
 from suite.leaderboard.board import AnyEntry, Board
 from suite.leaderboard.claims import weigh
+from suite.leaderboard.receipts import receipts
 from suite.leaderboard.schema import Claim, Measured
 from suite.leaderboard.standing import Standing, standing
 from suite.results import words
@@ -53,7 +54,7 @@ def render(board: Board) -> dict[str, str]:
         entries = board.entries(name)
         judged = {entry.id: standing(entry) for entry in entries if isinstance(entry, Measured)}
         for entry in entries:
-            site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged)
+            site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged, board)
         domain = pages.domain(name, entries, tuple(judged.values()))
         site[f"domains/{name}.html"] = page("domain.html.j2", "../", domain=domain)
         domains.append(domain)
@@ -61,11 +62,12 @@ def render(board: Board) -> dict[str, str]:
     return site
 
 
-def _entry(environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing]) -> str:
+def _entry(environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing], board: Board) -> str:
     """The page of an entry, by its kind."""
     name, shown = "reported.html.j2", dict[str, object]()
     if isinstance(entry, Measured):
         name, shown = "measured.html.j2", {"s": judged[entry.id], "data": pages.entry_data(judged[entry.id])}
+        shown["receipts"] = [receipt.line for receipt in receipts(entry, board)]
     elif isinstance(entry, Claim):
         name, shown = "claim.html.j2", {"weighed": weigh(entry, judged.values())}
     return environment.get_template(name).render(root="../../", entry=entry, **shown)

@@ -20,6 +20,7 @@ from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
+from suite.leaderboard.kept_plugin import source_of
 from suite.leaderboard.masks import Slot, ladder_files, placed
 from suite.leaderboard.schema import Measured, TaskRef, TicketRef
 from suite.leaderboard.validate import beside_others, validate
@@ -74,11 +75,12 @@ def submit(
         if (board.root / f"{name}.json").exists() or names.count(name) > 1:
             raise UsageError(f"entry {name} is there already: name one --task or --method and another id with --id")
     packed = [_packed(one, masks_at) for one in found]
+    sources = [source_of(one.plugins) for one in found]
     for (entry, files), one in zip(packed, found, strict=True):
         _check(entry, files, one.plugins)
         for finding in beside_others(entry, board):
             raise UsageError(f"{entry.id} would not be valid: {finding.line}")
-    return [board.add(entry, files) for entry, files in packed]
+    return [board.add(*each, source) for each, source in zip(packed, sources, strict=True)]
 
 
 def _packed(one: Submission, masks_at: str | None) -> tuple[Measured, dict[str, bytes]]:

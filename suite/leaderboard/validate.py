@@ -19,18 +19,13 @@ from suite.experiment.taskfile import Task
 from suite.leaderboard import plausible, protocol
 from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
 from suite.leaderboard.copies import copies
+from suite.leaderboard.finding import Finding
+from suite.leaderboard.kept_plugin import plugin_problems, plugin_remarks
 from suite.leaderboard.lookalike import lookalikes
 from suite.leaderboard.masks import tickets
+from suite.leaderboard.receipts import receipt_problems
 from suite.leaderboard.schema import Claim, Measured
 from suite.tickets.scores import CRITERIA
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found, in one line."""
-
-    check: str
-    line: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,9 @@ def _measured(path: Path, entry: Measured, board: Board, plugins: tuple[Path, ..
     yield from _all("level 0", _unlike(entry), True)
     yield from _all("provenance", _unfounded(entry), True)
     yield from ((finding, True) for finding in beside_others(entry, board, path))
+    yield from _all("plugin", plugin_problems(entry, board), True)
+    yield from _all("plugin", plugin_remarks(entry, board), False)
+    yield from _all("receipts", receipt_problems(entry, board), True)
     yield from _all("method", _unknown(entry), False)
     yield from _all("provenance", _unclean(entry), False)
     try:

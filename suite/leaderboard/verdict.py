@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from suite.experiment.plan import LADDER
+from suite.experiment.result import Provenance
 from suite.leaderboard.agreement import Contrast, Spread, contrasts
+from suite.leaderboard.finding import Finding
 from suite.leaderboard.spending import CostCheck
-from suite.leaderboard.validate import Finding
 
 Agreement = Literal["exact", "within", "differs"]
 """Of what is claimed and what is found: the same bits, near enough for another machine, or neither."""
@@ -117,7 +118,8 @@ class Verification:
 
     `owed` says why anything but the same bits is a failure (empty: it is not); `machines` are the entry's and this one.
     `seed` draws the same cells again; `chance` is the least chance that one changed cell was among those drawn (None:
-    they were named). `unmade` says why no mask could be made again. An entry with `problems` is not trained at all.
+    they were named). `unmade` says why no mask could be made again; `here` is this machine's provenance. An entry with
+    `problems` is not trained at all.
     """
 
     path: Path
@@ -130,6 +132,7 @@ class Verification:
     chance: float | None = None
     costs: tuple[CostCheck, ...] = ()
     unmade: str = ""
+    here: Provenance | None = None
     problems: tuple[Finding, ...] = ()
     remarks: tuple[Finding, ...] = ()
 

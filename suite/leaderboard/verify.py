@@ -76,7 +76,7 @@ def verify(
     found = Verification(
         path, f"{entry.domain}/{entry.id}", seed, "",
         (_machine(entry.domain, entry.provenance), _machine(entry.domain, here)), (), entry.metric.margin,
-        unmade=_unmade(entry), problems=report.problems, remarks=report.remarks,
+        unmade=_unmade(entry), here=here, problems=report.problems, remarks=report.remarks,
     )  # fmt: skip
     if not report.valid:
         return found
