@@ -1,10 +1,14 @@
 """The form of keys: a cell or mask is known by a digest of all that decides its numbers. A change here voids stores."""
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
+import rfc8785
+
 from suite.experiment.domain import ResultVersions
-from suite.experiment.frozen import digest
 from suite.experiment.learner import Span
 from suite.experiment.method import Method
 
@@ -20,7 +24,7 @@ def train_key(
     """
     steps: list[int | str] = [span.first, span.last, span.shift]
     made = [versions.core, *code]
-    return digest(
+    return _digest(
         {
             "task": task_hash,
             "replicate": replicate,
@@ -34,12 +38,12 @@ def train_key(
 
 def cohort_key(keys: Sequence[str]) -> str:
     """Key of cells that are trained as one: each member takes part in the numbers of all."""
-    return digest({"cohort": list(keys)})
+    return _digest({"cohort": list(keys)})
 
 
 def slot_key(cohort: str, slot: int) -> str:
     """Key of a member of a cohort."""
-    return digest({"cohort": cohort, "slot": slot})
+    return _digest({"cohort": cohort, "slot": slot})
 
 
 def mask_key(parent: str, levels: int, method: Method, code: str, given: Mapping[str, Any]) -> str:
@@ -47,5 +51,23 @@ def mask_key(parent: str, levels: int, method: Method, code: str, given: Mapping
 
     `given` is what the criterion is handed besides the model, such as weights of the rewind step.
     """
-    made = {"parent": parent, "levels": levels, "method": method.pruning, "code": code}
-    return digest({**made, "given": given} if given else made)
+    texts = {name: canonical(value) for name, value in (("parent", parent), ("levels", levels), ("code", code))}
+    texts["method"] = _pruning(method)
+    if given:
+        texts["given"] = canonical(given)
+    members = ",".join(f'"{name}":{texts[name]}' for name in sorted(texts))
+    return sha256(f"{{{members}}}".encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """Canonical JSON (RFC 8785) of a value without fractions, its keys ASCII: a plan of 100,000 cells makes as many."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _digest(value: object) -> str:
+    return sha256(canonical(value).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _pruning(method: Method) -> str:
+    return rfc8785.dumps(method.pruning).decode()

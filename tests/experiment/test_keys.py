@@ -1,10 +1,15 @@
 """Keys tell apart whatever can differ in numbers, and finished results are found by them for years."""
 
 import pytest
+import rfc8785
+from hypothesis import given as given_values
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from suite.experiment import domain as domain_module
 from suite.experiment.domain import Domain, ResultVersions, domains, result_versions
-from suite.experiment.keys import mask_key, train_key
+from suite.experiment.frozen import digest
+from suite.experiment.keys import canonical, mask_key, train_key
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder, cohort_builder
 from suite.experiment.method import Method
@@ -56,6 +61,26 @@ def test_a_raised_version_of_a_learner_voids_its_cells_and_no_others(raised: dic
     raised[COHORT] = 3
     assert not keys(exec="cohort") & cohort
     assert {cell.versions.learner for cell in make_plan(task(exec="cohort"))} == {3}
+
+
+@settings(max_examples=200)
+@given_values(
+    st.recursive(
+        st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(exclude_categories=("Cs",))) | st.booleans(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc-_", max_size=3), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_what_keys_are_digests_of_is_canonical_json(value: object) -> None:
+    assert canonical(value).encode() == rfc8785.dumps(value)
+
+
+def test_a_masks_key_is_the_digest_of_what_makes_it() -> None:
+    method = Method(rate=1e-7, floor=0.1, criterion="größe")
+    made = {"parent": "b" * 64, "levels": 3, "method": method.pruning, "code": "c"}
+    assert mask_key("b" * 64, 3, method, "c", {}) == digest(made)
+    given = {"steps": [0, 3], "rewound": 7}
+    assert mask_key("b" * 64, 3, method, "c", given) == digest({**made, "given": given})
 
 
 def test_a_raised_version_of_the_core_voids_all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
