@@ -20,7 +20,7 @@ from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.supervised import BatchProbe, BatchSettings, Order, SupervisedLearner, evaluating
+from suite.experiment.supervised import BatchProbe, BatchSettings, Order, SupervisedLearner, check_batch, evaluating
 from suite.experiment.task import TaskSpec
 
 IGNORED: Final = -100
@@ -57,9 +57,9 @@ class LanguageModelLearner(SupervisedLearner):
     model: LSTMLanguageModel
 
     @classmethod
-    def parameter_names(cls, spec: TaskSpec) -> list[str]:
-        """The names of the network's parameters, without its text and its weights."""
-        return _names(LanguageModel.of(spec.model))
+    def parameter_shapes(cls, spec: TaskSpec) -> dict[str, tuple[int, ...]]:
+        """The network's parameters, without its text and its weights, as if there were special types alone."""
+        return _shapes(LanguageModel.of(spec.model))
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._text = corpus(spec.data)
@@ -159,9 +159,14 @@ class TranslationLearner(SupervisedLearner):
     model: Transformer
 
     @classmethod
-    def parameter_names(cls, spec: TaskSpec) -> list[str]:
-        """The names of the network's parameters, without its pairs and its weights."""
-        return _names(Translator.of(spec.model))
+    def parameter_shapes(cls, spec: TaskSpec) -> dict[str, tuple[int, ...]]:
+        """The network's parameters, without its pairs and its weights, as if there were special types alone."""
+        return _shapes(Translator.of(spec.model))
+
+    @classmethod
+    def check_spec(cls, spec: TaskSpec) -> None:
+        """Raise UsageError for a batch larger than the training set."""
+        check_batch(spec.training.batch, PairDataset.of_data(spec.data.name, spec.data.settings).train)
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._pairs, self._notes = pairs(spec.data), signatures()
@@ -222,6 +227,6 @@ class TranslationLearner(SupervisedLearner):
         return [probe() for _ in range(n)]
 
 
-def _names(model: LanguageModel | Translator) -> list[str]:
-    with torch.device("meta"):  # names are the same for any number of types
-        return [name for name, _ in model.build(len(data.SPECIAL)).named_parameters()]
+def _shapes(model: LanguageModel | Translator) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(each.shape) for name, each in model.build(len(data.SPECIAL)).named_parameters()}

@@ -45,20 +45,26 @@ class A2CLearner:
     )
 
     @classmethod
-    def parameter_names(cls, spec: TaskSpec) -> list[str]:
-        """The names of the policy's parameters."""
+    def parameter_shapes(cls, spec: TaskSpec) -> dict[str, tuple[int, ...]]:
+        """The policy's parameters."""
         model = Model.of(spec.model)
         with torch.random.fork_rng(devices=[]):
             agent = A2C(model.policy, make(spec.data, 1, [0]), policy_kwargs=model.arguments, device="cpu")
-        return [name for name, _ in agent.policy.named_parameters()]
+        return {name: tuple(parameter.shape) for name, parameter in agent.policy.named_parameters()}
+
+    @classmethod
+    def check_spec(cls, spec: TaskSpec) -> None:
+        """Raise UsageError unless a step's batch is one rollout of all environments."""
+        settings = Coefficients.read(spec.training.settings, "training.settings")
+        product = settings.n_envs * settings.n_steps
+        if product != spec.training.batch:
+            raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {product}: make them equal")
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         spec.data.check(fingerprint(spec.data))
         self._spec, self._streams, self._span, self._step = spec, streams, span, span.first
         self._settings = settings = Coefficients.read(spec.training.settings, "training.settings")
-        if settings.n_envs * settings.n_steps != spec.training.batch:
-            product = settings.n_envs * settings.n_steps
-            raise UsageError(f"batch = {spec.training.batch}, but n_envs * n_steps = {product}: make them equal")
+        self.check_spec(spec)
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         self._environments = make(spec.data, settings.n_envs, [streams.seed("environment")])
         optimizer = Optimizer.of(spec.training.optimizer)

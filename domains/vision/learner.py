@@ -12,7 +12,7 @@ from domains.vision.models import Model
 from suite.experiment.learner import Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, evaluating
+from suite.experiment.supervised import BatchProbe, Order, SupervisedLearner, check_batch, evaluating
 from suite.experiment.task import TaskSpec
 
 EVALUATION_BATCH = 1000
@@ -24,10 +24,15 @@ class VisionLearner(SupervisedLearner):
     components = replace(SupervisedLearner.components, data=Dataset, model=Model)
 
     @classmethod
-    def parameter_names(cls, spec: TaskSpec) -> list[str]:
-        """The names of the network's parameters, without its data and its weights."""
+    def parameter_shapes(cls, spec: TaskSpec) -> dict[str, tuple[int, ...]]:
+        """The network's parameters, without its data and its weights."""
         with torch.device("meta"):
-            return [name for name, _ in _network(spec).named_parameters()]
+            return {name: tuple(parameter.shape) for name, parameter in _network(spec).named_parameters()}
+
+    @classmethod
+    def check_spec(cls, spec: TaskSpec) -> None:
+        """Raise UsageError for a batch larger than the training set."""
+        check_batch(spec.training.batch, Dataset.of_data(spec.data.name, spec.data.settings).examples)
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         splits = load(spec.data, runtime.data)

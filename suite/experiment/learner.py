@@ -61,6 +61,11 @@ class Learner(Protocol):
     The constructor takes `(spec, streams, span, runtime)`, draws the initial weights from `streams.seed("init")` and
     stands at `span.first`, with a fresh optimizer. After the core has put other weights in `model`, data, dropout and
     learning rate go on from `span.first`.
+
+    So that a plan refuses what a run would, a learner class may say more of itself, all of it optional: `components`,
+    the readers of a task's tables (`suite.experiment.component.Components`); `parameter_shapes(spec)`, a classmethod
+    that gives the shapes of the model's parameters by name, without data; and `check_spec(spec)`, a classmethod that
+    raises UsageError for settings that do not go together.
     """
 
     model: "nn.Module"

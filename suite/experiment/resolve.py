@@ -5,21 +5,19 @@ All of it needs the task's learner, and with it torch, so it is done for the tas
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from suite.experiment.component import Component, Components, Epochs, Settings
+from suite.experiment.component import Component, Components, Settings
 from suite.experiment.domain import PACKAGE
-from suite.experiment.errors import RunError, UsageError
-from suite.experiment.explain import nearest
-from suite.experiment.learner import Span
-from suite.experiment.loading import builder, installed
+from suite.experiment.epochs import Epoch, in_steps
+from suite.experiment.errors import UsageError
+from suite.experiment.learner import Build
+from suite.experiment.loading import builder
+from suite.experiment.parameters import Shapes, built_shapes, check_prunable, declared_shapes, is_pattern, matched
 from suite.experiment.plugins import code_of, load_entry_point
-from suite.experiment.runtime import HERE
-from suite.experiment.streams import Streams
-from suite.experiment.tables import EPOCHS_FOR, Table
+from suite.experiment.tables import Table
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import draft
 
@@ -40,35 +38,51 @@ def resolve(table: Table, method: Table, parse: Callable[[Table], TaskSpec], cha
     """A task from its tables: components checked, epochs counted, patterns of parameter names matched.
 
     `changed` are the dotted keys that a user changed: where a component's name is among them, settings of the former
-    one that the new one has not are dropped. Raises UsageError for what a component refuses or what cannot be resolved.
+    one that the new one has not are dropped. Raises UsageError for whatever is refused or cannot be resolved.
     """
     drafted = draft(table, parse)
+    learner = _learner(drafted)
     kinds = components_of(drafted)
     table = _fitting(table, kinds, changed)
-    steps = _EpochSteps(kinds, draft(table, parse))
-    training = in_steps(table["training"], steps)
+    epoch = Epoch(kinds, draft(table, parse))
+    training = in_steps(table["training"], lambda: epoch.steps)
     if isinstance(training.get("schedule"), Mapping):
-        training["schedule"] = in_steps(training["schedule"], steps)
+        training["schedule"] = in_steps(training["schedule"], lambda: epoch.steps)
     spec = parse({**table, "training": training})
     components = read_components(kinds, spec)
-    names = parameter_names(spec)
-    lists = {field: matched(field, getattr(spec, field), names) for field in ("prunable", "output_layer")}
-    return Resolved(spec.model_copy(update=lists), in_steps(method, steps), _code_of(components.values()))
+    spec = _named(spec, None if learner is None else declared_shapes(spec))
+    check = getattr(learner, "check_spec", None)
+    if check is not None:
+        check(spec)
+    return Resolved(spec, in_steps(method, lambda: epoch.steps), _code_of(components.values()))
+
+
+def _named(spec: TaskSpec, shapes: Shapes | None) -> TaskSpec:
+    """A task whose patterns stand for parameters, all of them known to be there if its learner gives their shapes."""
+    fields = {"prunable": spec.prunable, "output_layer": spec.output_layer}
+    if any(map(is_pattern, (*spec.prunable, *spec.output_layer))):
+        known = built_shapes(spec) if shapes is None else shapes
+        spec = spec.model_copy(update={field: matched(field, names, known) for field, names in fields.items()})
+    if shapes is not None:
+        check_prunable(spec, shapes)
+    return spec
 
 
 def components_of(spec: TaskSpec) -> Components:
-    """What reads the tables of a task, as its learner declares; empty for a learner that declares nothing.
+    """What reads the tables of a task, as its learner declares; empty for a learner that declares nothing."""
+    declared = getattr(_learner(spec), "components", None)
+    return declared if isinstance(declared, Components) else Components()
 
-    It is empty too when the learner cannot be imported here: then the task's cells say what is missing.
-    """
+
+def _learner(spec: TaskSpec) -> Build | None:
+    """A task's learner; None when it cannot be imported here: then the task's cells say what is missing."""
     _load_entry_points()
     try:
-        declared = getattr(builder(spec), "components", None)
+        return builder(spec)
     except UsageError:
         raise
     except Exception:  # a library that is missing, or whatever a third party's module raises
-        return Components()
-    return declared if isinstance(declared, Components) else Components()
+        return None
 
 
 def read_components(kinds: Components, spec: TaskSpec) -> dict[str, Settings]:
@@ -100,26 +114,6 @@ def known_settings(spec: TaskSpec) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-@dataclass(frozen=True)
-class _EpochSteps:
-    """Steps in one pass over a task's training data, counted when first asked for."""
-
-    kinds: Components
-    spec: TaskSpec
-
-    def __call__(self) -> int:
-        spec, kinds = self.spec, self.kinds
-        data = kinds.data.of_data(spec.data.name, spec.data.settings) if kinds.data else None
-        settings = kinds.settings.read(spec.training.settings, "training.settings") if kinds.settings else None
-        if not isinstance(data, Epochs):
-            raise UsageError(f"data {spec.data.name} have no epochs here: give total_steps, rewind_step, … in steps")
-        with installed(spec):
-            steps = data.epoch_steps(spec.training.batch, settings)
-        if steps < 1:
-            raise UsageError(f"training.batch = {spec.training.batch} exceeds the training data: lower it")
-        return steps
-
-
 def _fitting(table: Table, kinds: Components, keys: Sequence[str]) -> dict[str, Any]:
     """A table without the settings of a component that was replaced by one that has them not."""
     fitted = dict(table)
@@ -141,83 +135,6 @@ def _code_of(components: Iterable[Settings]) -> tuple[str, ...]:
     """Digests of the third parties' files that components stand in; empty when all are the suite's own."""
     classes = [type(each) for each in components if isinstance(each, Component)]
     return tuple(code_of(each) for each in classes if each.__module__.split(".")[0] not in OWN_PACKAGES)
-
-
-def in_steps(table: Mapping[str, Any], epoch: Callable[[], int]) -> dict[str, Any]:
-    """A table with every number of epochs replaced by the nearest number of steps, `epoch` giving the steps of one."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        steps = _steps_name(key)
-        found[steps or key] = _times(value, epoch(), key) if steps else value
-    return found
-
-
-def matched(field: str, patterns: Sequence[str], names: Callable[[], Sequence[str]]) -> tuple[str, ...]:
-    """Parameter names that patterns stand for: `*`, `?` and `[…]` as in file names, a dot being like any character.
-
-    Each pattern gives its names in the model's order, every name once. Raises UsageError for a pattern without any.
-    """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        if not is_pattern(pattern):
-            found[pattern] = None
-            continue
-        hits = [name for name in names() if fnmatchcase(name, pattern)]
-        if not hits:
-            near = nearest(pattern, names())
-            raise UsageError(
-                f"{field} = {pattern!r} matches no parameter of the model{near}: one of {', '.join(names())}"
-            )
-        found |= dict.fromkeys(hits)
-    return tuple(found)
-
-
-def is_pattern(name: str) -> bool:
-    """Whether a parameter's name is a pattern for several."""
-    return any(sign in name for sign in "*?[")
-
-
-def parameter_names(spec: TaskSpec) -> Callable[[], Sequence[str]]:
-    """The names of the parameters of a task's model, found when first asked for.
-
-    A learner class says them without its data by `parameter_names(spec)`; one that does not is built for them.
-    Raises UsageError when that fails.
-    """
-    return cache(partial(_parameter_names, spec))
-
-
-def _parameter_names(spec: TaskSpec) -> Sequence[str]:
-    build = builder(spec)
-    declared = getattr(build, "parameter_names", None)
-    if declared is not None:
-        return list(declared(spec))
-    try:
-        made = build(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), HERE)
-    except (UsageError, RunError):
-        raise
-    except Exception as error:
-        raise UsageError(
-            f"patterns in prunable or output_layer need the names of the model's parameters, and the learner could not "
-            f"be built for them ({type(error).__name__}: {error}): list the names, or give the learner a classmethod "
-            f"parameter_names(spec)"
-        ) from error
-    return [name for name, _ in made.model.named_parameters()]
-
-
-def _steps_name(key: str) -> str | None:
-    """What a number in epochs is called in steps; None for any other key."""
-    for steps, epochs in EPOCHS_FOR.items():
-        if key == epochs:
-            return steps
-    return key.removesuffix("_epochs") if key.endswith("_epochs") else None
-
-
-def _times(value: Any, epoch: int, key: str) -> Any:
-    if isinstance(value, list):
-        return [_times(each, epoch, key) for each in value]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise UsageError(f"{key} = {value!r}: a number of at least 0 is needed")
-    return int(value * epoch + 0.5)
 
 
 @cache

@@ -149,12 +149,17 @@ class BatchProbe:
             return self.outputs().sum()
 
 
+def check_batch(batch: int, examples: int) -> None:
+    """Raise UsageError for a batch that the training examples do not fill."""
+    if batch > examples:
+        raise UsageError(f"training.batch = {batch} exceeds the {examples} training examples: lower it")
+
+
 class Order:
     """The order of examples: each epoch a permutation of its own, cut into batches; a remainder is left out."""
 
     def __init__(self, examples: int, batch: int, generator: Callable[[int], torch.Generator]) -> None:
-        if batch > examples:
-            raise UsageError(f"training.batch = {batch} exceeds the {examples} training examples: lower it")
+        check_batch(batch, examples)
         self._examples, self._batch, self._generator = examples, batch, generator
         self.epoch_steps = examples // batch
         self._epoch: tuple[int, Tensor] | None = None

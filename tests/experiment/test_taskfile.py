@@ -1,5 +1,7 @@
 """Task files share numbers by `extends` and variants, count in epochs, and name tensors by patterns."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +11,7 @@ from suite.experiment.component import Component, Components
 from suite.experiment.errors import UsageError
 from suite.experiment.plugins import folder_of
 from suite.experiment.supervised import SupervisedLearner
+from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task, TaskFile, read_task, read_tasks
 from tests.experiment.toy import TOML, ToyLearner
 
@@ -32,8 +35,13 @@ class Counted(ToyLearner):
     )
 
     @classmethod
-    def parameter_names(cls, spec: object) -> list[str]:
-        return ["0.weight", "0.bias", "2.weight", "2.bias"]
+    def parameter_shapes(cls, spec: object) -> dict[str, tuple[int, ...]]:
+        return {"0.weight": (16, 2), "0.bias": (16,), "2.weight": (3, 16), "2.bias": (3,)}
+
+    @classmethod
+    def check_spec(cls, spec: TaskSpec) -> None:
+        if spec.training.total_steps == 13:
+            raise UsageError("13 steps with points: another number is needed")
 
 
 HERE = "tests.experiment.test_taskfile"
@@ -176,7 +184,8 @@ def test_patterns_stand_for_parameters_in_the_models_order(text: str) -> None:
     made = at(text.replace('["0.weight", "2.weight"]', '["*.weight"]'))
     assert made.spec.prunable == ("0.weight", "2.weight")
     assert made.spec.hash == at(text).spec.hash
-    assert at(text.replace('["0.weight", "2.weight"]', '["2.*", "?.weight"]')).spec.prunable == (
+    biased = text.replace('["0.weight", "2.weight"]', '["2.*", "?.weight"]').replace("biases = false", "biases = true")
+    assert at(biased).spec.prunable == (
         "2.weight",
         "2.bias",
         "0.weight",
@@ -212,3 +221,25 @@ def test_a_task_of_anothers_component_has_the_digest_of_its_file() -> None:
     made = at(COUNTED)
     assert made.code
     assert made.code != at(TOML).code
+
+
+def test_what_a_learner_can_tell_without_its_data_is_refused_when_the_task_is_chosen() -> None:
+    with pytest.raises(UsageError, match=r"13 steps with points: another number is needed"):
+        at(COUNTED, training__total_steps=13)
+    with pytest.raises(UsageError, match=r"prunable names '0\.wait', no parameter of the model; nearest: 0\.weight"):
+        at(COUNTED.replace('"0.weight"', '"0.wait"'))
+    with pytest.raises(UsageError, match=r"prune_biases = true, but prunable has of the biases .*: none"):
+        at(COUNTED.replace("biases = false", "biases = true"))
+
+
+def test_a_learner_that_crashes_while_it_is_built_for_its_names_is_refused() -> None:
+    text = TOML.replace("tests.experiment.toy:ToyLearner", f"{HERE}:Crashing")
+    with pytest.raises(UsageError, match=r"not be built for them: its process ended with SIGKILL: list the names"):
+        at(text.replace('["0.weight", "2.weight"]', '["*.weight"]'))
+
+
+class Crashing(ToyLearner):
+    """A learner whose constructor ends its process."""
+
+    def __init__(self, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
