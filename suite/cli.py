@@ -365,9 +365,12 @@ def _given(**options: Any) -> dict[str, Any]:
 def _print_summary(view: "RunView") -> None:
     from rich.console import Console
 
-    from suite.results.text import score_lines, summary_table
+    from suite.results.text import finding_lines, judged, score_lines, summary_table
 
-    Console().print(summary_table(view))
+    found, console = judged(view), Console()
+    for line in finding_lines(found, console.width):
+        typer.echo(line)
+    console.print(summary_table(view.name, found))
     for line in score_lines(view):
         typer.echo(line)
 

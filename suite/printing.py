@@ -3,7 +3,11 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
@@ -30,15 +34,30 @@ def jsonable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that folds long cells; a bracket in a text is no markup."""
-    from rich.console import Console
+def wrapped(text: str, width: int, indent: str = "") -> str:
+    """A text in lines of a width, cut between words; all but the first are indented two more."""
+    return fill(
+        text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+    """A table for the terminal: columns wrap between words and break none; a bracket in a text is no markup."""
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=Text(title), title_justify="left")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    shown = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for i, column in enumerate(columns):
+        words = [word for text in (column, *(row[i] for row in rows)) for word in text.split()]
+        shown.add_column(Text(column), overflow="fold", min_width=max(map(len, words), default=1))
     for row in rows:
-        shown.add_row(*row)
-    Console().print(shown, markup=False)
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a `table`."""
+    from rich.console import Console
+
+    Console().print(table(title, columns, rows), markup=False)

@@ -3,6 +3,7 @@
 <board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/schema.json
 <board>/plugins/<domain>/<entry id>.py   <board>/receipts/<domain>/<entry id>/
 <board>/masks/<domain>/<entry id>/replicate-000.ladder   <board>/upload/… (ladders on their way to an address)
+<board>/references/<domain>/<task hash>.json
 """
 
 import json
@@ -22,6 +23,7 @@ from suite.experiment.errors import RunError, UsageError
 from suite.experiment.store import FULL
 from suite.files import NotRegular, clean, read_regular, replace_file, temporary_name
 from suite.leaderboard.location import is_address
+from suite.leaderboard.reference import Hash, Reference, first_reference
 from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
 from suite.leaderboard.texts import unsafe
 
@@ -88,8 +90,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def text_of(entry: AnyEntry | Index) -> str:
-    """The canonical text of an entry's or index's file."""
+def text_of(entry: AnyEntry | Index | Reference) -> str:
+    """The canonical text of an entry's, index's or reference's file."""
     return json.dumps(entry.model_dump(mode="json"), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -158,14 +160,54 @@ class Board:
         root = self.root / "upload" if is_address(at) else self.root / at
         return root / entry.domain / entry.id
 
+    def references(self, domain: str) -> dict[Hash, Reference]:
+        """What the areas of a domain's tasks are measured by: the frozen files, and where one is missing the first
+        entry's. Raises BadEntry for a file that is none.
+        """
+        found: dict[Hash, list[Measured]] = {}
+        for entry in self.entries(domain):
+            if isinstance(entry, Measured):
+                found.setdefault(entry.task.hash, []).append(entry)
+        known = {
+            task_hash: self._reference(domain, task_hash) or first_reference(es) for task_hash, es in found.items()
+        }
+        return {task_hash: reference for task_hash, reference in known.items() if reference is not None}
+
+    def _reference_file(self, domain: str, task_hash: Hash) -> Path:
+        return self.root / "references" / domain / f"{task_hash}.json"
+
+    def _reference(self, domain: str, task_hash: Hash) -> Reference | None:
+        path = self._reference_file(domain, task_hash)
+        if not os.path.lexists(path):
+            return None
+        try:
+            found = Reference.model_validate_json(json.dumps(_table(path)), strict=True)
+        except ValidationError as error:
+            raise BadEntry(f"{path}: is no reference of areas: {error.errors()[0]['msg']}") from error
+        if found.task.hash != task_hash:
+            raise BadEntry(f"{path}: is the reference of {found.task.hash[:12]}…, whose name it has not")
+        return found
+
     def index(self, domain: str) -> Index:
         """The index of a domain as its entries' files say it."""
         return Index(schema_version=1, domain=domain, entries=tuple(map(_row, self.entries(domain))))
 
     def write_indexes(self) -> None:
-        """Write `<domain>.json` of every domain, and `schema.json`; raises BadEntry before anything is written."""
+        """Write `<domain>.json` of every domain, `schema.json`, and every reference that is not frozen yet.
+
+        Raises BadEntry before anything is written.
+        """
         texts = {domain: text_of(self.index(domain)) for domain in self.domains()}
         texts["schema"] = f"{json.dumps(json_schema(), indent=1)}\n"
+        new = {
+            self._reference_file(domain, task_hash): reference
+            for domain in self.domains()
+            for task_hash, reference in self.references(domain).items()
+        }
+        for path, reference in new.items():
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, text_of(reference).encode())
         for name, text in texts.items():
             replace_file(self.root / f"{name}.json", text.encode())
 
@@ -220,14 +262,16 @@ class Board:
 
     def _place(self, path: Path, entry: Measured, files: Mapping[str, bytes], plugin: bytes | None) -> None:
         folder = self.keeps(entry)
-        own = {path.parent, folder.parent} if entry.masks is None else {path.parent}
-        for parent in (path.parent, folder.parent):
+        reference = self._reference_file(entry.domain, entry.task.hash)
+        own = {path.parent, reference.parent, *([folder.parent] if entry.masks is None else [])}
+        for parent in (path.parent, folder.parent, reference.parent):
             if parent in own and not parent.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
             parent.mkdir(parents=True, exist_ok=True)
             clean(parent)
         index = self.root / f"{entry.domain}.json"
         before = index.read_bytes() if index.is_file() else None
+        frozen = reference.exists()
         staged = temporary_name(folder)
         staged.mkdir()
         try:
@@ -248,6 +292,8 @@ class Board:
             except BaseException:
                 path.unlink(missing_ok=True)
                 self.plugin(entry).unlink(missing_ok=True)
+                if not frozen:
+                    reference.unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)
                 if before is None:
                     index.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The commands of the leaderboard: compare, submit, validate, verify, board, cite. Parses, calls, prints."""
+"""The commands of the leaderboard: compare, submit, validate, verify, claims, board, cite. Parses, calls, prints."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 def add_to(app: typer.Typer) -> None:
     """Add the leaderboard's commands to an application."""
-    for command in (compare, submit, validate, verify, board, cite):
+    for command in (compare, submit, validate, verify, claims, board, cite):
         app.command()(command)
 
 
@@ -37,7 +37,7 @@ def compare(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare a run with the leaderboard: differences with intervals, verdicts, rank with tie groups.
+    """Compare a run with the leaderboard: the verdict over all densities, area and rank, and in detail each density.
 
     Only measured entries of the same task, version and scale are compared; what is not comparable is named with why.
     """
@@ -56,10 +56,13 @@ def compare(
     else:
         from rich.console import Console
 
+        console = Console()
+        for line in text.sentences(found, console.width):
+            typer.echo(line)
         for one in text.tables(found):
-            Console().print(one)
+            console.print(one)
     if fail_under and found.worse:
-        raise RunError(f"{folder} is worse than {entry} at one density or more: significantly, or it diverged there")
+        raise RunError(f"{folder} is worse than {entry}: significantly over all densities, or it diverged at one")
 
 
 def submit(
@@ -176,6 +179,29 @@ def verify(
         typer.echo(f"receipt: {give_receipt(found, lies_in, receipt)}", err=True)
     if not found.holds:
         raise RunError(f"{file}: {'is not valid, nothing was trained' if found.problems else found.outcome}")
+
+
+def claims(
+    domain: Annotated[str | None, typer.Argument(help="Claims of this domain alone.", show_default=False)] = None,
+    board: BoardFolder = None,
+    as_json: Json = False,
+) -> None:
+    """List the papers' claims with what the measured entries say; substitutes are told beside, and do not count."""
+    from suite.leaderboard import claims as claiming
+    from suite.leaderboard import text
+    from suite.leaderboard.board import Board
+
+    here = Board(board)
+    if domain is not None and domain not in here.domains():
+        raise UsageError(f"no domain {domain!r} on the board; there are: {', '.join(here.domains()) or 'none'}")
+    found = claiming.weighed(here, domain)
+    if as_json:
+        print_json(claiming.as_json(found))
+        return
+    from rich.console import Console
+
+    for line in text.claim_lines(found, Console().width):
+        typer.echo(line)
 
 
 def board(

@@ -1,43 +1,57 @@
-"""A run against the board: the difference at every density, ranks with tie groups, and what cannot be compared."""
+"""A run against the board: the verdict over all densities, the rank, and in detail the difference at every density."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.experiment.errors import UsageError
 from suite.experiment.method import Method
-from suite.experiment.task import Metric, TaskSpec
+from suite.experiment.task import TaskSpec
 from suite.leaderboard.board import AnyEntry, Board
-from suite.leaderboard.schema import Claim, Measured, Reported
-from suite.leaderboard.standing import RANKED, curves, same_density
-from suite.results.bootstrap import Statistic
-from suite.results.curve import Point, curves_of, statistic_of
-from suite.results.judge import Row, Verdict, verdicts
-from suite.results.stats import Difference, area, middle, paired, tie_groups, welch
+from suite.leaderboard.ranking import (
+    RANKED,
+    Contender,
+    Rank,
+    area_of,
+    at,
+    differ,
+    in_pairs,
+    nearest,
+    rank,
+    ranks,
+    same_density,
+)
+from suite.leaderboard.reference import Reference
+from suite.leaderboard.schema import Claim, Measured, Reported, TaskRef
+from suite.leaderboard.standing import groups, standing
+from suite.results.area import Area, heights
+from suite.results.curve import CurvePoint, curves_of
+from suite.results.judge import AreaVerdict, DensityVerdict, Row, area_verdict, density_verdicts
 from suite.results.view import RunView, TaskView
 
 RUN = "this run"
 """The run's name in a ranking: no entry's id has a space."""
 
-Points = Mapping[int, Point]
-"""The points of the arm that is ranked, by the run's level: an entry's are those of the same densities."""
-
 
 @dataclass(frozen=True)
 class Against:
-    """The run against an entry: a verdict per common density, a positive difference speaks for the run.
+    """The run against an entry: one verdict over all densities and in detail one per common density.
 
-    `paired` differences are taken replicate by replicate, the random streams being the same; others, of a run and an
-    entry with other `replicates` (the run's, the entry's), are Welch's. At densities in `lost` more of the run's
-    replicates diverged than of the entry's, by share: there is no verdict, and the run is no match for the entry.
+    A positive difference speaks for the run. `pairs` are the replicates that differences are paired by, the dense runs
+    being the same bits; without any they are Welch's, of a run and an entry with their own `replicates` (the run's, the
+    entry's). At densities in `lost` more of the run's replicates diverged than of the entry's, by share: there is no
+    verdict, and the run is no match for the entry. `area` and `rank` are the entry's, as on its page of the board.
     """
 
     entry: str
     title: str
-    paired: bool
+    pairs: tuple[int, ...]
     replicates: tuple[tuple[int, ...], tuple[int, ...]]
-    verdicts: tuple[Verdict, ...]
+    verdict: AreaVerdict
+    verdicts: tuple[DensityVerdict, ...]
     lost: tuple[float, ...]
+    area: Area | None
+    rank: Rank
 
 
 @dataclass(frozen=True)
@@ -49,36 +63,18 @@ class Apart:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """The run among the entries at a density, or (None) by area: best first, in groups that are not told apart.
-
-    `centres` are what they are ranked by: means, in RL interquartile means of ten replicates or more; areas are ranked
-    by their mean. `unranked` have a diverged replicate there.
-    """
-
-    density: float | None
-    groups: tuple[tuple[str, ...], ...]
-    centres: Mapping[str, float]
-    unranked: tuple[str, ...]
-
-    @property
-    def rank(self) -> int | None:
-        """1 + the number of entries in better groups than the run's; None where the run is not ranked."""
-        for i, group in enumerate(self.groups):
-            if RUN in group:
-                return 1 + sum(map(len, self.groups[:i]))
-        return None
-
-
-@dataclass(frozen=True)
 class TaskComparison:
-    """One task and method of the run; areas are taken over `area_densities`, with the run's own dense network as 1."""
+    """One task and method of the run: its area and rank by the board's reference, and how it stands against entries.
+
+    The rank is the one that the run would have as an entry.
+    """
 
     spec: TaskSpec
     method: Method
+    reference: Reference | None
+    area: Area | None
+    rank: Rank
     against: tuple[Against, ...]
-    rankings: tuple[Ranking, ...]
-    area_densities: tuple[float, ...]
     apart: tuple[Apart, ...]
 
 
@@ -92,11 +88,9 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the run loses to the named entry at any density, or diverges more; never without a named entry."""
+        """Whether the run loses to the named entry, or diverges more; never without a named entry."""
         against = [one for task in self.tasks for one in task.against]
-        return self.entry is not None and any(
-            one.lost or any(verdict.verdict == "loses" for verdict in one.verdicts) for one in against
-        )
+        return self.entry is not None and any(one.lost or one.verdict.verdict == "loses" for one in against)
 
 
 def compare(run: RunView, board: Board, entry: str | None = None) -> Comparison:
@@ -127,19 +121,34 @@ def _task(entry: Measured | Reported) -> str:
 def _compared(view: TaskView, board: Board, named: str | None) -> TaskComparison:
     others = [entry for entry in board.entries(view.spec.domain) if not isinstance(entry, Claim)]
     reasons = {entry.id: _hindrance(view, entry) for entry in others if _task(entry) == view.spec.id}
-    rivals = [entry for entry in others if isinstance(entry, Measured) and reasons.get(entry.id, "") is None]
-    mine = _points(view)
-    rankings, densities = (
-        _rankings(mine, {rival.id: _aligned(rival, mine) for rival in rivals}, view.spec) if rivals else ([], ())
-    )
+    spec = view.spec
+    ref = TaskRef(id=spec.id, version=spec.version, hash=spec.hash, scale=spec.scale)
+    peers = [standing(e) for e in others if isinstance(e, Measured) and (e.task, e.metric) == (ref, spec.metric.stated)]
+    group = next(iter(groups(peers, board.references(spec.domain))), None)
+    reference = None if group is None else group.reference
+    run, entries = _contender(view), {peer.entry.id: peer.contender for peer in peers}
+    places = ranks(list(entries.values()), reference)
+    left = _left(view)
+    own = rank(run, entries.values(), reference)
     return TaskComparison(
-        spec=view.spec,
+        spec=spec,
         method=view.method,
-        against=tuple(_against(view, rival) for rival in rivals if named in (None, rival.id)),
-        rankings=tuple(rankings),
-        area_densities=densities,
+        reference=reference,
+        area=area_of(run, reference),
+        rank=Rank(None, unranked=_unfinished(view, left)) if left > 0 else own,
+        against=tuple(
+            _against(run, peer.entry, entries[peer.entry.id], reference, places[peer.entry.id])
+            for peer in peers
+            if reasons[peer.entry.id] is None and named in (None, peer.entry.id)
+        ),
         apart=tuple(Apart(name, reason) for name, reason in reasons.items() if reason is not None),
     )
+
+
+def _contender(view: TaskView) -> Contender:
+    curves = curves_of(view)
+    digests = {cell.replicate: cell.weights_digest for cell in view.cells if cell.level == 0}
+    return Contender(RUN, curves, tuple(digests.get(replicate) for replicate in curves.replicates))
 
 
 def _hindrance(view: TaskView, entry: AnyEntry) -> str | None:
@@ -155,6 +164,7 @@ def _other_task(view: TaskView, entry: Measured) -> str | None:
         ("task scale", task.scale, spec.scale),
         ("task version", task.version, spec.version),
         ("task hash", task.hash[:12], spec.hash[:12]),
+        ("metric", entry.metric.model_dump(), spec.metric.stated.model_dump()),
         ("data fingerprint", entry.provenance.data_fingerprint[:12], spec.data.fingerprint[:12]),
     ):
         if theirs != ours:
@@ -173,10 +183,14 @@ def _too_little(view: TaskView, entry: Measured) -> str | None:
             return f"the {whose} has no arm {RANKED}"
     left = _left(view)
     if left > 0:
-        return f"the run is unfinished: {left} of {view.expected} cells are still to do"
-    if not _shared(mine := _points(view), _aligned(entry, mine)):
+        return _unfinished(view, left)
+    if not _common(_contender(view), standing(entry).contender, None)[0]:
         return f"no density in common: rate {entry.method.settings.rate}, the run has {view.method.rate}"
     return None
+
+
+def _unfinished(view: TaskView, left: int) -> str:
+    return f"the run is unfinished: {left} of {view.expected} cells are still to do"
 
 
 def _left(view: TaskView) -> int:
@@ -190,108 +204,54 @@ def _left(view: TaskView) -> int:
     return view.expected - len(view.cells) - len(lost)
 
 
-def _points(view: TaskView) -> Points:
-    return {point.level: point for point in curves_of(view).arms.get(RANKED, ())}
+Points = Sequence[CurvePoint]
 
 
-def _aligned(entry: Measured, mine: Points) -> Points:
-    """An entry's points by the run's levels: methods of other rates meet at other levels of one density."""
-    theirs = curves(entry).arms.get(RANKED, ())
-    found = {level: _nearest(point, theirs) for level, point in mine.items()}
-    return {level: point for level, point in found.items() if point is not None}
+def _common(run: Contender, entry: Contender, reference: Reference | None) -> tuple[Points, Points]:
+    """The points of both at the reference's densities, by which both are ranked; else at all that they share."""
+    if reference is not None:
+        mine, theirs = at(run, reference.densities), at(entry, reference.densities)
+        if mine is not None and theirs is not None:
+            return mine, theirs
+    found = [(point, other) for point in run.points if (other := _level_first(point, entry.points)) is not None]
+    return [a for a, _ in found], [b for _, b in found]
 
 
-def _nearest(to: Point, points: Sequence[Point]) -> Point | None:
-    """The point of the same density, that of the same level first; dense meets dense alone."""
-    same = [p for p in points if (p.level > 0) == (to.level > 0) and same_density(p.density, to.density)]
-    return min(same, key=lambda p: (p.level != to.level, abs(p.density - to.density)), default=None)
+def _level_first(to: CurvePoint, points: Points) -> CurvePoint | None:
+    """The point of the same density, that of the same level first: a mask too small to prune keeps its density."""
+    same = next((p for p in points if p.level == to.level and same_density(p.density, to.density)), None)
+    return same or nearest(points, to.density)
 
 
-def _shared(mine: Points, theirs: Points) -> list[int]:
-    """The run's levels, the dense one apart, at whose density the entry has a point."""
-    return sorted(level for level in mine if level > 0 and level in theirs)
+def _against(run: Contender, entry: Measured, rival: Contender, reference: Reference | None, place: Rank) -> Against:
+    mine, theirs = _common(run, rival, reference)
+    margin = entry.metric.margin
+    difference = differ(run, rival, heights(mine), heights(theirs))
+    broken = next((reason for pair in zip(mine, theirs, strict=True) if (reason := _broken(*pair)) is not None), None)
+    shared = _common(run, rival, None)
+    rows: list[Row] = [(a, differ(run, rival, a.values, b.values), _broken(a, b)) for a, b in zip(*shared, strict=True)]
+    return Against(
+        entry=entry.id,
+        title=entry.title,
+        pairs=in_pairs(run, rival),
+        replicates=(run.curves.replicates, rival.curves.replicates),
+        verdict=area_verdict(entry.id, mine, theirs, difference, broken, margin),
+        verdicts=tuple(density_verdicts(entry.id, rows, margin)),
+        lost=tuple(a.density for a, b in zip(*shared, strict=True) if _lost(a) > _lost(b)),
+        area=area_of(rival, reference),
+        rank=place,
+    )
 
 
-def _known(point: Point) -> list[float]:
-    return [value for value in point.values if value is not None]
-
-
-def _against(view: TaskView, entry: Measured) -> Against:
-    mine = _points(view)
-    theirs = _aligned(entry, mine)
-    replicates = view.replicates, tuple(range(entry.protocol.replicates))
-    in_pairs = replicates[0] == replicates[1]
-    shared = _shared(mine, theirs)
-    rows: list[Row] = [
-        (mine[n], _difference(mine[n], theirs[n], view.spec, in_pairs), _broken(mine[n], theirs[n])) for n in shared
-    ]
-    lost = tuple(mine[level].density for level in shared if _lost(mine[level]) > _lost(theirs[level]))
-    found = tuple(verdicts(entry.id, rows, view.spec.metric.margin))
-    return Against(entry.id, entry.title, in_pairs, replicates, found, lost)
-
-
-def _difference(mine: Point, theirs: Point, spec: TaskSpec, in_pairs: bool) -> Difference:
-    better = spec.metric.higher_is_better
-    if not in_pairs:
-        return welch(_known(mine), _known(theirs), better)
-    both = [(a, b) for a, b in zip(mine.values, theirs.values, strict=True) if a is not None and b is not None]
-    return paired([a for a, _ in both], [b for _, b in both], better, statistic_of(spec.metric))
-
-
-def _lost(point: Point) -> float:
+def _lost(point: CurvePoint) -> float:
     """Share of the replicates that diverged, here or before."""
     return point.values.count(None) / len(point.values)
 
 
-def _broken(mine: Point, theirs: Point) -> str | None:
+def _broken(mine: CurvePoint, theirs: CurvePoint) -> str | None:
     """Why a density gets no verdict: leaving a diverged replicate out would compare only those that survived."""
     for whose, point in ((RUN, mine), ("the entry", theirs)):
         lost = [str(i) for i, value in enumerate(point.values) if value is None]
         if lost:
             return f"replicate {', '.join(lost)} of {whose} diverged, here or before"
     return None
-
-
-def _rankings(mine: Points, theirs: Mapping[str, Points], spec: TaskSpec) -> tuple[list[Ranking], tuple[float, ...]]:
-    """A ranking by area first, over the densities that all have, then one at each density that any entry shares."""
-    shared = {name: _shared(mine, points) for name, points in theirs.items()}
-    found: list[Ranking] = []
-    common = [0, *(level for level in sorted(mine) if all(level in levels for levels in shared.values()))]
-    areas = {name: _areas(points, common, mine[0], spec.metric) for name, points in {RUN: mine, **theirs}.items()}
-    if len(common) > 1 and areas[RUN]:
-        found.append(_ranking(None, areas, True, "mean"))
-    for level in sorted({level for levels in shared.values() for level in levels}):
-        here = {RUN: mine[level]} | {name: theirs[name][level] for name, levels in shared.items() if level in levels}
-        values = {name: _known(point) if None not in point.values else [] for name, point in here.items()}
-        found.append(_ranking(mine[level].density, values, spec.metric.higher_is_better, statistic_of(spec.metric)))
-    return found, tuple(mine[level].density for level in common)
-
-
-def _areas(points: Points, levels: Sequence[int], dense: Point, metric: Metric) -> list[float]:
-    """Normalised area of every replicate; none when one diverged, or the run's dense network is no better than chance.
-
-    All are measured against one dense network, so that nobody gains by a poor one of one's own.
-    """
-    replicates = list(zip(*(points[level].values for level in levels), strict=True))
-    known = _known(dense)
-    if not known or None in dense.values or any(None in values for values in replicates):
-        return []
-    reference, sign = math.fsum(known) / len(known), 1 if metric.higher_is_better else -1
-    if sign * (reference - metric.chance) <= 1e-9 * abs(metric.chance):
-        return []
-    densities = [points[level].density for level in levels]
-    found = [area(densities, [v for v in values if v is not None], metric.chance, reference) for values in replicates]
-    return [value for value in found if value is not None]
-
-
-def _ranking(
-    density: float | None, values: Mapping[str, Sequence[float]], higher_is_better: bool, statistic: Statistic
-) -> Ranking:
-    ranked = [name for name, own in values.items() if own]
-    groups = tie_groups([values[name] for name in ranked], higher_is_better, statistic)
-    return Ranking(
-        density=density,
-        groups=tuple(tuple(ranked[i] for i in group) for group in groups),
-        centres={name: middle(values[name], statistic) for name in ranked},
-        unranked=tuple(name for name in values if name not in ranked),
-    )

@@ -1,7 +1,7 @@
 """What the pages of the site show, gathered from entries: tasks of a domain, data of the figures, labels."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,14 +11,18 @@ from suite.experiment.frozen import digest
 from suite.experiment.task import Metric
 from suite.leaderboard.board import AnyEntry
 from suite.leaderboard.claims import ClaimStanding, weigh
+from suite.leaderboard.ranking import same_density
+from suite.leaderboard.reference import Hash, Reference
 from suite.leaderboard.schema import Claim, Measured, Reported, ReportedPoint
-from suite.leaderboard.standing import Group, Rank, Standing, groups, same_density
-from suite.results.curve import Point
+from suite.leaderboard.standing import Group, Standing, groups
+from suite.leaderboard.text import rank_words
+from suite.results.curve import CurvePoint
+from suite.results.plots import BAND_FROM
 from suite.results.theme import OTHERS, style
 
 
 @dataclass(frozen=True)
-class Task:
+class TaskSection:
     """One task on a domain's page: groups of measured entries, reported figures, and the figure of any of them."""
 
     id: str
@@ -35,11 +39,11 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Domain:
+class DomainPage:
     """A domain's page, and its counts on the index."""
 
     name: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskSection, ...]
     claims: tuple[ClaimStanding, ...]
 
     @property
@@ -53,17 +57,21 @@ class Domain:
         return sum(len(task.reported) for task in self.tasks)
 
 
-def domain(name: str, entries: Sequence[AnyEntry], standings: Sequence[Standing]) -> Domain:
+def domain(
+    name: str, entries: Sequence[AnyEntry], standings: Sequence[Standing], references: Mapping[Hash, Reference]
+) -> DomainPage:
     """Everything the page of a domain shows; `standings` are those of its measured entries."""
     measured = {entry.task.id for entry in entries if isinstance(entry, Measured)}
     reported = {entry.task for entry in entries if isinstance(entry, Reported)}
     tasks = [*sorted(measured), *sorted(reported - measured)]
     claims = tuple(weigh(entry, standings) for entry in entries if isinstance(entry, Claim))
-    return Domain(name, tuple(_task(task, entries, standings) for task in tasks), claims)
+    return DomainPage(name, tuple(_task(task, entries, standings, references) for task in tasks), claims)
 
 
-def _task(task: str, entries: Sequence[AnyEntry], standings: Sequence[Standing]) -> Task:
-    here = groups(s for s in standings if s.entry.task.id == task)
+def _task(
+    task: str, entries: Sequence[AnyEntry], standings: Sequence[Standing], references: Mapping[Hash, Reference]
+) -> TaskSection:
+    here = groups((s for s in standings if s.entry.task.id == task), references)
     reported = tuple(entry for entry in entries if isinstance(entry, Reported) and entry.task == task)
     metric = here[0].metric if here else reported[0].metric
     lines = [
@@ -71,7 +79,7 @@ def _task(task: str, entries: Sequence[AnyEntry], standings: Sequence[Standing])
     ]
     lines += [_reported_line(entry) for entry in reported if _axis(entry.metric) == _axis(metric)]
     data, arms = _data(metric, lines)
-    return Task(task, task.replace("/", "-"), here, reported, metric, arms, data)
+    return TaskSection(task, task.replace("/", "-"), here, reported, metric, arms, data)
 
 
 def entry_data(s: Standing) -> Markup:
@@ -114,21 +122,22 @@ def _line(s: Standing, label: str, replicates: bool = False) -> dict[str, Any]:
     return {
         "id": s.entry.id,
         "label": label,
-        "dense": s.curves.dense.centre,
+        "dense": s.curves.dense.mean,
         "curves": {arm: [_drawn(point, replicates) for point in points] for arm, points in arms.items()},
     }
 
 
-def _drawn(point: Point, replicates: bool) -> dict[str, Any]:
+def _drawn(point: CurvePoint, replicates: bool) -> dict[str, Any]:
+    """Below four replicates there are dots and no band, which would hide the curves."""
     values = [value for value in point.values if value is not None]
     return {
         "density": point.density,
-        "centre": point.centre,
-        "band": point.ci95,
+        "centre": point.mean,
+        "band": point.ci95 if len(values) >= BAND_FROM else None,
         "n": len(values),
         "diverged": len(point.diverged),
         "extremes": [min(values), max(values)] if values else [],
-        "values": values if replicates else [],
+        "values": values if replicates or len(values) < BAND_FROM else [],
     }
 
 
@@ -171,11 +180,6 @@ def group_slug(group: Group) -> str:
     return f"{group.task.id.replace('/', '-')}-{group.task.scale}-{identity[:8]}"
 
 
-def place(rank: Rank | None) -> str:
-    """A rank as sports write it: `1`, or `1=` for a tie."""
-    return "" if rank is None else f"{rank.place}{'=' if rank.tied else ''}"
-
-
 def is_web(address: str) -> bool:
     """Only these addresses become links."""
     return address.startswith(("https://", "http://"))
@@ -184,7 +188,7 @@ def is_web(address: str) -> bool:
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "style": style,
     "is_web": is_web,
-    "place": place,
+    "rank_words": rank_words,
     "group_slug": group_slug,
     "reported_at": reported_at,
     "reported_densities": reported_densities,

@@ -37,7 +37,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 def _in_a_domain(name: str) -> str:
     domain = name.split("/", maxsplit=1)[0]
-    if domain in ("schema", "masks", "runs", "upload", "plugins", "receipts"):  # what else a board's folder has
+    if domain in ("schema", "masks", "runs", "upload", "plugins", "receipts", "references"):  # what else a board has
         raise ValueError(f"{domain!r} is no name for a domain")
     return name
 
@@ -212,9 +212,12 @@ class Reported(Frozen):
 
 
 class Claim(Frozen):
-    """A finding in words, and the comparison that tests it here: winning against `against` on measured `tasks`.
+    """A finding in words, and the comparison that tests it here: winning against `against` on measured tasks.
 
-    It speaks of magnitude pruning with late rewinding by `schedule`, at densities from `densest` to `sparsest`.
+    It is about `data` and a model `family`: `tasks` are those of this data set and family, and entries of no other
+    count. `substitutes` are tasks that stand in for them at the size of a small machine; what is seen there is told
+    beside the claim. It speaks of magnitude pruning with late rewinding by `schedule`, at densities from `densest` to
+    `sparsest`.
     """
 
     schema_version: Literal[1]
@@ -223,7 +226,10 @@ class Claim(Frozen):
     domain: Domain
     statement: Line
     source: Source
+    data: Line
+    family: Line
     tasks: tuple[TaskId, ...]
+    substitutes: tuple[TaskId, ...] = ()
     against: Literal["dense", "reinit", "random", "shuffled_layerwise", "shuffled_mask"]
     holds_if: Annotated[tuple[Literal["wins", "ties", "loses"], ...], Field(min_length=1)]
     schedule: Literal["iterative", "one-shot"] = "iterative"
@@ -234,6 +240,13 @@ class Claim(Frozen):
     def _speaks_of_a_density(self) -> "Claim":
         if self.sparsest > self.densest:
             raise ValueError(f"sparsest = {self.sparsest} is denser than densest = {self.densest}: exchange them")
+        return self
+
+    @model_validator(mode="after")
+    def _substitutes_stand_apart(self) -> "Claim":
+        both = sorted({*self.tasks} & {*self.substitutes})
+        if both:
+            raise ValueError(f"{', '.join(both)} is the claim's own task and a substitute: one of them")
         return self
 
 

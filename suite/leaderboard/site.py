@@ -15,7 +15,7 @@ from suite.leaderboard.board import AnyEntry, Board
 from suite.leaderboard.claims import weigh
 from suite.leaderboard.receipts import receipts
 from suite.leaderboard.schema import Claim, Measured
-from suite.leaderboard.standing import Standing, standing
+from suite.leaderboard.standing import Group, Standing, groups, standing
 from suite.results import words
 from suite.results.theme import css_colours
 
@@ -53,20 +53,26 @@ def render(board: Board) -> dict[str, str]:
     for name in board.domains():
         entries = board.entries(name)
         judged = {entry.id: standing(entry) for entry in entries if isinstance(entry, Measured)}
+        references = board.references(name)
+        there = {s.entry.id: group for group in groups(judged.values(), references) for s in group.standings}
         for entry in entries:
-            site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged, board)
-        domain = pages.domain(name, entries, tuple(judged.values()))
+            group = there.get(entry.id)
+            site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged, group, board)
+        domain = pages.domain(name, entries, tuple(judged.values()), references)
         site[f"domains/{name}.html"] = page("domain.html.j2", "../", domain=domain)
         domains.append(domain)
     site["index.html"] = page("index.html.j2", "", domains=domains)
     return site
 
 
-def _entry(environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing], board: Board) -> str:
-    """The page of an entry, by its kind."""
+def _entry(
+    environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing], group: Group | None, board: Board
+) -> str:
+    """The page of an entry, by its kind; a measured one is ranked in a `group`."""
     name, shown = "reported.html.j2", dict[str, object]()
     if isinstance(entry, Measured):
-        name, shown = "measured.html.j2", {"s": judged[entry.id], "data": pages.entry_data(judged[entry.id])}
+        own = judged[entry.id]
+        name, shown = "measured.html.j2", {"s": own, "g": group, "data": pages.entry_data(own)}
         shown["receipts"] = [receipt.line for receipt in receipts(entry, board)]
     elif isinstance(entry, Claim):
         name, shown = "claim.html.j2", {"weighed": weigh(entry, judged.values())}

@@ -1,18 +1,19 @@
-"""A comparison for people and programs: tables for the terminal, Markdown, JSON."""
+"""A comparison, and claims, for people and programs: sentences first, then tables; Markdown; JSON."""
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
-from suite.leaderboard.compare import RUN, Against, Comparison, Ranking, TaskComparison
-from suite.printing import jsonable
+from suite.leaderboard.claims import ClaimStanding
+from suite.leaderboard.compare import RUN, Against, Comparison, TaskComparison
+from suite.leaderboard.ranking import Rank
+from suite.printing import jsonable, table, wrapped
 from suite.results import words
-from suite.results.curve import statistic_of
+from suite.results.area import Area
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,53 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """The same tables as on the terminal, for a pull request's comment."""
-    return "\n".join(map(_markdown, _sheets(comparison)))
+    """The same sentences and tables as on the terminal, for a pull request's comment."""
+    said = [f"- {_escaped(line)}" for task in comparison.tasks for line in _said(comparison.run, task)]
+    return "\n".join([*said, "", *map(_markdown, _sheets(comparison))])
+
+
+def sentences(comparison: Comparison, width: int) -> list[str]:
+    """What a terminal of a width shows first: the run's area and rank, and its verdict against every entry."""
+    return [wrapped(line, width) for task in comparison.tasks for line in _said(comparison.run, task)]
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Per task: how it stands against each entry, the ranks, and what is not comparable."""
-    return [_table(sheet) for sheet in _sheets(comparison)]
+    """Per task: how it stands against each entry, the detail by density, and what is not comparable."""
+    return [table(sheet.title, sheet.columns, sheet.rows) for sheet in _sheets(comparison)]
+
+
+def claim_lines(claims: Iterable[ClaimStanding], width: int) -> list[str]:
+    """Claims with what the board says of them, and what is seen on substitutes beside."""
+    lines: list[str] = []
+    for one in claims:
+        claim = one.claim
+        head = f"{claim.domain}/{claim.id}: {one.conclusion}"
+        about = f"about {claim.data}, {claim.family}; {claim.source.citation}"
+        seen = [
+            f"{row.standing.entry.id} ({row.standing.entry.task.scale}): "
+            f"{words.lead(row.verdict, row.standing.entry.metric)}"
+            for task in one.tasks
+            if not task.substitute
+            for row in task.counted
+        ]
+        lines.append(head)
+        lines += [wrapped(text, width, "  ") for text in (claim.statement, about, *seen, *one.beside)]
+    return lines
+
+
+def rank_words(rank: Rank) -> str:
+    """A rank with those that are better, or why there is none."""
+    if rank.place is None:
+        return f"not ranked ({rank.unranked})"
+    better = f", behind {', '.join(rank.beaten_by)}" if rank.beaten_by else ", nobody is significantly better"
+    return f"rank {rank.place}{better}"
+
+
+def area_words(area: Area | None) -> str:
+    """An area with its interval."""
+    if area is None or area.estimate.mean is None:
+        return words.NOTHING
+    return f"{words.number(area.estimate.mean)} {words.interval(area.estimate.interval)}"
 
 
 def _task_json(task: TaskComparison) -> dict[str, Any]:
@@ -54,11 +95,27 @@ def _task_json(task: TaskComparison) -> dict[str, Any]:
         "scale": task.spec.scale,
         "method": {**task.method.model_dump(mode="json"), "hash": task.method.hash},
         "metric": task.spec.metric.model_dump(mode="json"),
+        "reference": None if task.reference is None else task.reference.model_dump(mode="json"),
+        "area": None if task.area is None else dataclasses.asdict(task.area),
+        "rank": dataclasses.asdict(task.rank),
         "against": [dataclasses.asdict(against) for against in task.against],
-        "rankings": [{**dataclasses.asdict(ranking), "rank": ranking.rank} for ranking in task.rankings],
-        "area_densities": task.area_densities,
         "not_comparable": [dataclasses.asdict(apart) for apart in task.apart],
     }
+
+
+def _name(task: TaskComparison) -> str:
+    return f"{task.spec.id} {task.spec.scale}, {task.method.name}"
+
+
+def _said(run: str, task: TaskComparison) -> list[str]:
+    if not task.against:
+        return [f"{run}: {_name(task)}: nothing to compare it with" + (":" if task.apart else " on the board")]
+    place = f"{_name(task)}: area {area_words(task.area)}, {rank_words(task.rank)}."
+    return [f"{run}: {place}", *(words.sentence(_against(task, against)) for against in task.against)]
+
+
+def _against(task: TaskComparison, against: Against) -> str:
+    return f"against {against.entry}: {words.lead(against.verdict, task.spec.metric, RUN)}"
 
 
 def _sheets(comparison: Comparison) -> list[_Sheet]:
@@ -66,33 +123,34 @@ def _sheets(comparison: Comparison) -> list[_Sheet]:
 
 
 def _of_task(run: str, task: TaskComparison) -> list[_Sheet]:
-    name = f"{task.spec.id} {task.spec.scale}, {task.method.name}"
+    name = _name(task)
     if not task.against and not task.apart:
-        return [_Sheet(f"{run}: {name}", ("entry", "run beats it at"), (("none on the board", words.NOTHING),))]
+        return [_Sheet(f"{run}: {name}", ("entry", "run"), (("none on the board", words.NOTHING),))]
     sheets = []
     if task.against:
-        rows = tuple((a.entry, _how(a), words.tally(a.verdicts)) for a in task.against)
-        sheets.append(_Sheet(f"{run}: {name}", ("entry", "difference", "run beats it at"), rows))
+        own = (RUN, words.NOTHING, area_words(task.area), _place(task.rank))
+        rows = (own, *((a.entry, a.verdict.verdict, area_words(a.area), _place(a.rank)) for a in task.against))
+        sheets.append(_Sheet(f"{run}: {name}", ("entry", "run", "area", "rank"), rows))
         sheets += [_detail(name, against) for against in task.against]
-    if task.rankings:
-        columns = ("at", "rank", "best first, ties in brackets", "unranked")
-        sheets.append(_Sheet(f"{name}: ranks{_ranked_by(task)}", columns, _ranks(task)))
     if task.apart:
         apart = tuple((a.entry, a.reason) for a in task.apart)
         sheets.append(_Sheet(f"{name}: not comparable", ("entry", "why"), apart))
     return sheets
 
 
+def _place(rank: Rank) -> str:
+    return "not ranked" if rank.place is None else str(rank.place)
+
+
 def _how(against: Against) -> str:
-    if against.paired:
-        return "paired by replicate"
+    if against.pairs:
+        return f"paired by replicate ({len(against.pairs)})"
     mine, theirs = (f"{r[0]} to {r[-1]}" for r in against.replicates)
-    few = "fewer replicates, " if len(against.replicates[0]) < len(against.replicates[1]) else ""
-    return f"{few}unpaired (Welch): {mine} of the run, {theirs} of the entry"
+    return f"unpaired (Welch), the dense runs are not the same bits: {mine} of the run, {theirs} of the entry"
 
 
 def _detail(name: str, against: Against) -> _Sheet:
-    more = "replicates" if against.paired else "replicates of each"
+    more = "replicates" if against.pairs else "replicates of each"
     rows = tuple(
         (
             words.percent(v.density),
@@ -105,37 +163,7 @@ def _detail(name: str, against: Against) -> _Sheet:
         for v in against.verdicts
     )
     columns = ("density", f"{RUN} − entry", "95 % interval", "p (Holm)", "run", "why")
-    return _Sheet(f"{name} against {against.entry}, {_how(against)}", columns, rows)
-
-
-def _ranked_by(task: TaskComparison) -> str:
-    return ", by interquartile mean from ten replicates" if statistic_of(task.spec.metric) == "iqm" else ""
-
-
-def _ranks(task: TaskComparison) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (
-            "area" if ranking.density is None else words.percent(ranking.density),
-            words.NOTHING if ranking.rank is None else f"{ranking.rank} of {sum(map(len, ranking.groups))}",
-            ", ".join(_group(ranking, group) for group in ranking.groups),
-            ", ".join(ranking.unranked),
-        )
-        for ranking in task.rankings
-    )
-
-
-def _group(ranking: Ranking, group: Sequence[str]) -> str:
-    named = ", ".join(f"{name} {words.number(ranking.centres[name])}" for name in group)
-    return f"({named})" if len(group) > 1 else named
-
-
-def _table(sheet: _Sheet) -> Table:
-    table = Table(title=Text(sheet.title), title_justify="left")
-    for column in sheet.columns:
-        table.add_column(column, overflow="fold")
-    for row in sheet.rows:
-        table.add_row(*map(Text, row))  # Text: a bracket in a name is no markup
-    return table
+    return _Sheet(f"{name} against {against.entry}, density by density, {_how(against)}", columns, rows)
 
 
 def _markdown(sheet: _Sheet) -> str:

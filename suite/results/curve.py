@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult
 from suite.experiment.task import Metric, TaskSpec
-from suite.results.bootstrap import Statistic
-from suite.results.stats import Interval, estimate
+from suite.results.stats import Interval, Statistic, estimate
 from suite.results.view import TaskView
 
 Place = tuple[str, int, int]
@@ -15,12 +14,12 @@ Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One arm at one density: values in the order of the replicates, None where there is none.
 
-    Mean, SD and interval are those of the finished replicates only; `missing` and `diverged` name the others, and a
-    verdict at a point with a diverged replicate is undecided. `centre` is what the interval is of: the mean, or from
-    ten finished replicates the interquartile mean, where the metric asks for it (`statistic`).
+    Mean, SD and Student's interval are those of the finished replicates only; `missing` and `diverged` name the others,
+    and a verdict at a point with a diverged replicate is undecided. From ten finished replicates the interquartile
+    mean with its interval stands beside the mean, where the metric asks for it.
     """
 
     level: int
@@ -29,8 +28,8 @@ class Point:
     mean: float | None
     sd: float | None
     ci95: Interval | None
-    centre: float | None
-    statistic: Statistic
+    iqm: float | None
+    iqm_ci95: Interval | None
     missing: tuple[int, ...]
     diverged: tuple[int, ...]
 
@@ -42,8 +41,8 @@ class TaskCurves:
     spec: TaskSpec
     method: Method
     replicates: tuple[int, ...]
-    dense: Point
-    arms: Mapping[str, tuple[Point, ...]]
+    dense: CurvePoint
+    arms: Mapping[str, tuple[CurvePoint, ...]]
 
     @property
     def missing(self) -> tuple[Place, ...]:
@@ -55,16 +54,11 @@ class TaskCurves:
         """Cells that met a loss or weight that is not finite."""
         return self._places(lambda point: point.diverged)
 
-    def point(self, arm: str, level: int) -> Point | None:
+    def point(self, arm: str, level: int) -> CurvePoint | None:
         """The point of an arm at a level; None where none was asked for."""
         return next((point for point in self.arms.get(arm, ()) if point.level == level), None)
 
-    def value(self, arm: str, level: int, replicate: int) -> float | None:
-        """One replicate's value; `dense` names level 0."""
-        point = self.dense if arm == "dense" else self.point(arm, level)
-        return None if point is None else point.values[self.replicates.index(replicate)]
-
-    def _places(self, of: Callable[[Point], tuple[int, ...]]) -> tuple[Place, ...]:
+    def _places(self, of: Callable[[CurvePoint], tuple[int, ...]]) -> tuple[Place, ...]:
         points = [("dense", self.dense)] + [(arm, p) for arm, ps in self.arms.items() for p in ps if p.level > 0]
         return tuple((arm, point.level, replicate) for arm, point in points for replicate in of(point))
 
@@ -98,10 +92,15 @@ def curves(
     found = _by_place(spec, cells, wanted)
     names = tuple(dict.fromkeys([*arms, *(arm for arm, _, _ in found)]))
     names = tuple(name for name in names if name != "dense")
+    densities = {level: cell.density for (_, level, _), cell in reversed(found.items())}
+    levels_of: dict[str, set[int]] = {}
+    for arm, level, _ in found:
+        levels_of.setdefault(arm, set()).add(level)
 
-    def point(arm: str, level: int, expected: bool) -> Point:
+    def point(arm: str, level: int, expected: bool) -> CurvePoint:
         there = {r: cell for r in wanted if (cell := found.get((arm, level, r))) is not None}
-        density = next((cell.density for cell in there.values()), _density(method, found, level))
+        # All arms of a level are equally dense: one without a cell stands where another's stand.
+        density = next((cell.density for cell in there.values()), densities.get(level, (1 - method.rate) ** level))
         must = wanted if expected else ()
         return point_of(
             level,
@@ -113,54 +112,49 @@ def curves(
         )
 
     dense = point("dense", 0, True)
-    drawn: dict[str, tuple[Point, ...]] = {}
+    drawn: dict[str, tuple[CurvePoint, ...]] = {}
     for arm in names:
         ladder = arm == "winning" and method.schedule == "iterative"
         last = levels if arm in arms else levels - 1  # a ladder that is not shown is trained to make masks alone
         asked = {level for level in range(1, last + 1) if at is None or ladder or level in at}
-        there = {level for name, level, _ in found if name == arm}
-        drawn[arm] = (dense, *(point(arm, level, level in asked) for level in sorted(asked | there)))
+        shown = sorted(asked | levels_of.get(arm, set()))
+        drawn[arm] = (dense, *(point(arm, level, level in asked) for level in shown))
     return TaskCurves(spec, method, wanted, dense, drawn)
 
 
 def statistic_of(metric: Metric) -> Statistic:
-    """What values are summed up by, from ten on: their mean, or the interquartile mean (Agarwal et al. 2021)."""
+    """Whether the interquartile mean (Agarwal et al. 2021) is shown beside the mean, from ten values on."""
     return "iqm" if metric.statistic == "interquartile-mean" else "mean"
 
 
 def point_of(
     level: int, density: float, values: tuple[float | None, ...], statistic: Statistic, *,
     missing: tuple[int, ...] = (), diverged: tuple[int, ...] = (),
-) -> Point:  # fmt: skip
+) -> CurvePoint:  # fmt: skip
     """A point of a curve from every replicate's value, None where there is none."""
     e = estimate([value for value in values if value is not None], statistic)
-    return Point(
+    return CurvePoint(
         level=level,
         density=density,
         values=values,
         mean=e.mean,
         sd=e.sd,
         ci95=e.interval,
-        centre=e.centre,
-        statistic=e.statistic,
+        iqm=e.iqm,
+        iqm_ci95=e.iqm_interval,
         missing=missing,
         diverged=diverged,
     )
 
 
-def _density(method: Method, found: Mapping[Place, CellResult], level: int) -> float:
-    """Density of a level from another arm's cell, all arms of a level being equally dense; else the nominal one."""
-    others = (cell.density for (_, at, _), cell in found.items() if at == level)
-    return next(others, float((1 - method.rate) ** level))
-
-
 def _by_place(spec: TaskSpec, cells: Iterable[CellResult], replicates: tuple[int, ...]) -> dict[Place, CellResult]:
     found: dict[Place, CellResult] = {}
+    task_hash, known = spec.hash, frozenset(replicates)
     for cell in cells:
         place = (cell.arm, cell.level, cell.replicate)
-        if cell.task_hash != spec.hash:
+        if cell.task_hash != task_hash:
             raise ValueError(f"cell {cell.key[:12]} is of {cell.task} {cell.task_version}, not of this {spec.id}")
-        if cell.replicate not in replicates:
+        if cell.replicate not in known:
             raise ValueError(f"cell {cell.key[:12]} is of replicate {cell.replicate}, not one of {replicates}")
         if place in found and found[place].key != cell.key:
             raise ValueError(f"cells {found[place].key[:12]} and {cell.key[:12]} are both {place}")

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from suite.experiment.result import CellResult, Layer
 from suite.results import words
-from suite.results.curve import TaskCurves
+from suite.results.curve import CurvePoint, TaskCurves
 from suite.results.theme import FAINT, INK, MUTED, SEQUENCE, drawing, style
 
 WIDTH: Final = 4.9
@@ -21,10 +21,19 @@ WIDTH: Final = 4.9
 MOST_LEVELS: Final = len(SEQUENCE)
 MOST_NUMBERS: Final = 110
 """Cells of a heat map with more than these carry no numbers: the table has them."""
+BAND_FROM: Final = 4
+"""An interval of fewer replicates is so wide that its band would hide the curves: their dots say more."""
+MOST_DOTS: Final = 2000
+"""More than so many dots of a figure are drawn as one picture: a page of a hundred thousand is not read."""
+MOST_TRACES: Final = 10
+"""So many replicates of an arm and density are drawn in training."""
 
 
 def curve_figure(curves: TaskCurves) -> Figure:
-    """Metric against density, sparser to the right: a line, an interval band and every replicate's value per arm."""
+    """Metric against density, sparser to the right: every replicate's value, the means as a line, and an interval band.
+
+    Below four replicates there is no band.
+    """
     metric = curves.spec.metric
     with drawing():
         figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
@@ -45,26 +54,34 @@ def curve_figure(curves: TaskCurves) -> Figure:
 def _line(axes: Axes, curves: TaskCurves, arm: str, dodge: float) -> Line2D:
     """Draw one arm; its replicates are moved aside a little so that arms do not hide one another."""
     look = style(arm, list(curves.arms).index(arm) if arm in curves.arms else 0)
-    points = [p for p in curves.arms.get(arm, (curves.dense,)) if p.centre is not None]
+    points = [p for p in curves.arms.get(arm, (curves.dense,)) if p.mean is not None]
+    many = sum(len(p.values) for ps in curves.arms.values() for p in ps) > MOST_DOTS
     x = [p.density for p in points]
     for p in points:
         dots = [value for value in p.values if value is not None]
-        axes.plot([p.density * dodge] * len(dots), dots, look.marker, color=look.colour, ms=2.6, alpha=0.6, mew=0)
-    bounds = [(p.density, *p.ci95) for p in points if p.ci95 is not None]
+        axes.plot(
+            [p.density * dodge] * len(dots), dots, look.marker, color=look.colour, ms=2.6, alpha=0.6, mew=0,
+            rasterized=many,
+        )  # fmt: skip
+    bounds = [(p.density, *p.ci95) for p in points if p.ci95 is not None and _known(p) >= BAND_FROM]
     if bounds:
         at, low, high = zip(*bounds, strict=True)
         axes.fill_between(at, low, high, color=look.colour, alpha=0.14, linewidth=0)
     for p in curves.arms.get(arm, ()):
         if p.diverged and p.level > 0:  # at the foot of the plot: it has no value
             axes.plot([p.density * dodge], [0.02], "x", color=look.colour, ms=6, transform=axes.get_xaxis_transform())
-    handle = axes.plot(x, [p.centre for p in points if p.centre is not None], color=look.colour, linestyle=look.dash)[0]
+    handle = axes.plot(x, [p.mean for p in points if p.mean is not None], color=look.colour, linestyle=look.dash)[0]
     handle.set(marker=look.marker, markersize=4.2, linewidth=1.6, label=arm, markeredgewidth=0)
     return handle
 
 
+def _known(point: CurvePoint) -> int:
+    return sum(value is not None for value in point.values)
+
+
 def _reference(axes: Axes, curves: TaskCurves) -> list[Line2D | Patch]:
     """The dense mean as a line, the margin around it as a band; and the data limits, so that bands do not set them."""
-    metric, dense = curves.spec.metric, curves.dense.centre
+    metric, dense = curves.spec.metric, curves.dense.mean
     values = [v for points in curves.arms.values() for p in points for v in p.values if v is not None]
     values += [v for v in curves.dense.values if v is not None]
     if values:
@@ -127,19 +144,22 @@ def layer_figure(levels: Sequence[tuple[int, float, dict[str, Layer]]]) -> Figur
 def trace_figure(cells: Sequence[CellResult], arms: Sequence[str], key: str) -> Figure:
     """What training saw of one metric: a panel per arm, a thin line per replicate, coloured by density.
 
-    At most six levels of an arm are drawn, spread evenly from dense to the sparsest.
+    At most six levels of an arm are drawn, spread evenly from dense to the sparsest, and of each the first ten
+    replicates.
     """
     columns = min(2, len(arms))
     rows = -(-len(arms) // columns)
     levels = spread(sorted({cell.level for cell in cells}))
     colours = dict(zip(levels, _colours(len(levels)), strict=True))
+    replicates = set(sorted({cell.replicate for cell in cells})[:MOST_TRACES])
+    drawn = [cell for cell in cells if cell.level in colours and cell.replicate in replicates]
     with drawing():
         figure = Figure(figsize=(WIDTH, 0.7 + 1.85 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         panels: list[Axes] = list(grid.flat)
         for panel, arm in zip(panels, arms, strict=False):
-            for cell in cells:
-                if cell.level in colours and (cell.arm == arm or cell.level == 0):
+            for cell in drawn:
+                if cell.arm == arm or cell.level == 0:
                     seen = [(t["step"], t[key]) for t in cell.trace if key in t and "step" in t]
                     panel.plot(*zip(*seen, strict=True), color=colours[cell.level], linewidth=0.9, alpha=0.9)
             panel.set_title(arm, loc="left")

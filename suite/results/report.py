@@ -1,8 +1,10 @@
 """The report of a run: one self-contained HTML page with its plots beside it, and the same as JSON."""
 
+import csv
+import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup
@@ -12,15 +14,18 @@ from suite.experiment.result import CellResult
 from suite.files import replace_file
 from suite.printing import count, jsonable
 from suite.results import words
-from suite.results.curve import Place, Point, TaskCurves, curves_of
+from suite.results.curve import CurvePoint, Place, TaskCurves, curves_of
 from suite.results.judge import judge
-from suite.results.plots import curve_figure, layer_figure, trace_figure, trace_keys
+from suite.results.plots import BAND_FROM, curve_figure, layer_figure, trace_figure, trace_keys
 from suite.results.theme import css_colours, inline, png, style, svg
 from suite.results.view import RunView, TaskView
 
+MOST_COLUMNS: Final = 50
+"""A table has a column for each of so many replicates; the values of more are in the CSV file."""
+
 
 def write_report(run: RunView, folder: Path) -> Path:
-    """Write `report.html`, and each task's figures as PNG and SVG beside it; returns the page's path.
+    """Write `report.html`, each task's figures as PNG and SVG and its cells as CSV beside it; returns the page's path.
 
     `folder` is made if need be. Every file is replaced whole, so that a reader never sees half a page. Raises OSError
     when the folder cannot be written.
@@ -35,6 +40,7 @@ def write_report(run: RunView, folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(most=MOST_COLUMNS, band_from=BAND_FROM)
     environment.globals.update(words=words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True))
     arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
     page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms)
@@ -60,6 +66,22 @@ def _task_json(view: TaskView) -> dict[str, Any]:
             "metric": spec.metric.model_dump(mode="json"),
             "replicates": view.replicates,
             "arms": {arm: [_point_json(point) for point in points] for arm, points in arms.items()},
+            "primary": [
+                {
+                    "comparison": f"winning - {v.against}",
+                    "against": v.against,
+                    "densities": v.densities,
+                    "at_sparsest": {"winning": v.ours, v.against: v.theirs},
+                    "n": v.n,
+                    "difference": v.difference,
+                    "ci95": v.ci95,
+                    "p": v.p,
+                    "verdict": v.verdict,
+                    "reason": v.reason,
+                    "replicates_needed": v.replicates_needed,
+                }
+                for v in judgement.primary
+            ],
             "verdicts": [
                 {
                     "comparison": f"winning - {v.against}",
@@ -90,7 +112,7 @@ def _task_json(view: TaskView) -> dict[str, Any]:
     return found
 
 
-def _point_json(point: Point) -> dict[str, Any]:
+def _point_json(point: CurvePoint) -> dict[str, Any]:
     row: dict[str, Any] = {
         "level": point.level,
         "density": point.density,
@@ -99,8 +121,8 @@ def _point_json(point: Point) -> dict[str, Any]:
         "sd": point.sd,
         "ci95": point.ci95,
     }
-    # Only where the interval is not the mean's: RL from ten replicates.
-    return row | {"iqm": point.centre} if point.statistic == "iqm" else row
+    # RL from ten replicates.
+    return row if point.iqm is None else row | {"iqm": point.iqm, "iqm_ci95": point.iqm_ci95}
 
 
 def _place_json(place: Place) -> dict[str, Any]:
@@ -112,6 +134,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
     curves = curves_of(view)
     judgement = judge(curves)
     ladder = _ladder(view)
+    replace_file(folder / f"{slug}.csv", _csv(view.cells).encode())
 
     def shown(figure: Figure, name: str, title: str, description: str) -> Markup:
         text = svg(figure)
@@ -120,8 +143,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         return Markup(inline(text, name, title, description))
 
     metric = curves.spec.metric.name
-    against = list(dict.fromkeys(verdict.against for verdict in judgement.verdicts))
-    findings = [words.finding(judgement, arm) for arm in against]
+    findings = words.findings(judgement)
     keys = trace_keys(view.cells, metric)
     panels = [arm for arm in curves.arms if any(cell.arm == arm for cell in view.cells)] or ["dense"]
     traced = {key: [cell for cell in view.cells if any(key in entry for entry in cell.trace)] for key in keys}
@@ -132,14 +154,13 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         "curves": curves,
         "judgement": judgement,
         "progress": _progress(curves, view),
-        "headline": words.headline(judgement),
         "findings": findings,
-        "against": against,
+        "file": f"{slug}.csv",
         "picture": shown(
             curve_figure(curves),
             slug,
             f"{view.spec.title}: {metric} against density",
-            " ".join([words.headline(judgement), *findings, "The tables below give every number."]),
+            " ".join([*findings, "The tables below give every number."]),
         ),
         "layers": None
         if len(ladder) < 2
@@ -165,6 +186,17 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         "cost": _cost(view.cells),
         "provenance": _provenance(view),
     }
+
+
+def _csv(cells: Iterable[CellResult]) -> str:
+    """Every cell with its score (empty: diverged) and its key, one a line."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("arm", "level", "replicate", "density", "value", "diverged", "key"))
+    for cell in cells:
+        value = "" if cell.value is None else repr(cell.value)
+        rows.writerow((cell.arm, cell.level, cell.replicate, repr(cell.density), value, cell.diverged, cell.key))
+    return text.getvalue()
 
 
 def _ladder(view: TaskView) -> list[CellResult]:

@@ -1,31 +1,38 @@
-"""Statistics of a few replicates: intervals, differences, verdicts, areas. Pure functions of numbers.
+"""Statistics of a few replicates: intervals, differences, verdicts. Pure functions of numbers.
 
-Student-t below ten values, BCa bootstrap from ten. Where all values are equal no test of a mean is defined (exact match
-reaches 100 % in every replicate): the interval is then that one point, and the p-value is the one signs alone give.
+Every interval of a mean and every p-value is Student's t, at every number of replicates: the bootstrap's are too narrow
+for so few. The interquartile mean is shown beside the mean, with its own interval, and no p-value comes from it.
 """
 
+import gc
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import comb
 
-from suite.results.bootstrap import Array, Statistic, bca, centre
-
+Array = NDArray[np.float64]
 Interval = tuple[float, float]
 Outcome = Literal["wins", "ties", "loses", "undecided"]
+Statistic = Literal["mean", "iqm"]
 
 ALPHA: Final = 0.05
-BOOTSTRAP_FROM: Final = 10
+LEAST_REPLICATES: Final = 3
+"""With fewer replicates there is no verdict: two values that happen to be equal show no spread at all."""
+IQM_FROM: Final = 10
+"""The interquartile mean is shown from so many values: of fewer it keeps too little."""
 MOST_REPLICATES: Final = 1000
 """Beyond this no number of replicates is proposed."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """n values: mean, SD (n - 1), and the 95 % interval of `centre`, which is the mean or the interquartile mean.
+    """n values: mean, SD (n - 1) and Student's 95 % interval; the interquartile mean with its own, where it is shown.
 
     One value has no SD and no interval; no value has nothing.
     """
@@ -33,17 +40,17 @@ class Estimate:
     n: int
     mean: float | None
     sd: float | None
-    centre: float | None
     interval: Interval | None
-    statistic: Statistic
+    iqm: float | None = None
+    iqm_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Difference:
     """How much better a is than b (positive is better), with 95 % interval and two-sided p-value before adjustment.
 
-    `n` counts the pairs, or the smaller group. SD is that of the paired differences, or of the difference of two single
-    values, one of each group: the root of the sum of their variances.
+    `n` counts the pairs, or the smaller group; below three there is no p-value. SD is that of the paired differences,
+    or of the difference of two single values, one of each group: the root of the sum of their variances.
     """
 
     n: int
@@ -54,96 +61,130 @@ class Difference:
     paired: bool = True
 
 
+def student(samples: Array) -> tuple[Array, Array, Array, Array]:
+    """Means of samples [..., n], both bounds of their 95 % intervals, and the p-values of their being 0.
+
+    Student's t for every n >= 2; a sample without spread has bounds or p-values that are no number.
+    """
+    with warnings.catch_warnings():  # of numbers that overflow or hardly vary: the result says so itself
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = stats.ttest_1samp(samples, 0.0, axis=-1)
+        bounds = test.confidence_interval(1 - ALPHA)
+        return np.mean(samples, axis=-1), bounds.low, bounds.high, test.pvalue
+
+
+def interquartile(samples: Array) -> tuple[Array, Array, Array]:
+    """Interquartile means of samples [..., n], and both bounds of their 95 % intervals (Tukey and McLaughlin 1963).
+
+    floor(n / 4) values are dropped at either end (Agarwal et al. 2021, section 4.3).
+    """
+    share = samples.shape[-1] // 4 / samples.shape[-1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        bounds = stats.mstats.trimmed_mean_ci(samples, limits=(share, share), alpha=ALPHA, axis=-1)
+        low, high = (np.ma.filled(bound, np.nan) for bound in bounds)
+        return stats.trim_mean(samples, 0.25, axis=-1), low, high
+
+
 def estimate(values: Sequence[float], statistic: Statistic = "mean") -> Estimate:
-    """Mean, SD and interval of values; `iqm` takes effect from ten values. Raises ValueError for NaN and infinity."""
+    """Mean, SD and interval of values, with `iqm` the interquartile mean too from ten values.
+
+    Raises ValueError for NaN and infinity.
+    """
     x = _finite(values)
-    used = _used(x.size, statistic)
     if x.size == 0:
-        return Estimate(0, None, None, None, None, used)
-    mean, middle = float(centre(x, "mean")), float(centre(x, used))
+        return Estimate(0, None, None, None)
     if x.size == 1:
-        return Estimate(1, mean, None, middle, None, used)
-    return Estimate(x.size, mean, _sd(x), middle, _test(x, used, np.abs(x).max())[0], used)
+        return Estimate(1, float(x[0]), None, None)
+    mean, low, high, _ = student(x)
+    spread = not _constant(x, np.abs(x).max())
+    bounds = (float(low), float(high)) if spread else (float(mean), float(mean))
+    sd = float(np.std(x, ddof=1))
+    if statistic == "mean" or x.size < IQM_FROM:
+        return Estimate(x.size, float(mean), sd, bounds)
+    iqm, low, high = interquartile(x)
+    return Estimate(x.size, float(mean), sd, bounds, float(iqm), (float(low), float(high)))
 
 
-def middle(values: Sequence[float], statistic: Statistic = "mean") -> float:
-    """The `centre` of their estimate, without its interval. Raises ValueError for NaN, infinity and no value."""
-    x = _finite(values)
-    if x.size == 0:
-        raise ValueError("no value has no middle")
-    return float(centre(x, _used(x.size, statistic)))
+def paired(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Difference:
+    """Mean of the paired differences a - b, oriented so that positive is better; a[i] and b[i] are of one replicate.
 
-
-def paired(
-    a: Sequence[float], b: Sequence[float], higher_is_better: bool = True, statistic: Statistic = "mean"
-) -> Difference:
-    """Paired difference a - b, oriented so that positive is better; a[i] and b[i] are of one replicate.
-
-    Below ten pairs Student-t; from ten BCa, of the mean or of the interquartile mean of the differences. When all
-    differences are equal: interval = that point, p = 1 if it is 0, else 2^(1-n) (two-sided sign test).
+    Student's t. Where all differences are equal it is not defined: the interval is that one point, and p is 1 if it is
+    0, else the sign test's. (Scores are counts out of a finite test set: three equal differences come by chance.)
     Raises ValueError for unequal lengths.
     """
-    x, y = _finite(a), _finite(b)
+    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.size != y.size:
         raise ValueError(f"{x.size} and {y.size} values: paired values come in pairs")
-    d = (x - y) if higher_is_better else (y - x)
+    scale = max(np.abs(_finite(a)).max(initial=0), np.abs(_finite(b)).max(initial=0))
+    d = np.sort((x - y) if higher_is_better else (y - x))  # equal differences in any order give equal bits
     if d.size == 0:
         return Difference(0, None, None, None, None)
-    used = _used(d.size, statistic)
-    value = float(centre(d, used))
     if d.size == 1:
-        return Difference(1, value, None, None, None)
-    scale = max(np.abs(x).max(), np.abs(y).max())
-    interval, p = _test(d, used, scale)
-    sd = 0.0 if _constant(d, scale) else _sd(d)
-    return Difference(d.size, _snap(value, scale), sd, interval, p)
+        return Difference(1, float(d[0]), None, None, None)
+    mean, low, high, p = student(d)
+    value = _snap(float(mean), scale)
+    if _constant(d, scale):
+        signs = 1.0 if value == 0 else float(stats.binomtest(d.size, d.size).pvalue)
+        return Difference(d.size, value, 0.0, (value, value), _tested(signs, d.size))
+    sd = float(np.std(d, ddof=1))
+    return Difference(d.size, value, sd, (float(low), float(high)), _tested(float(p), d.size))
 
 
 def welch(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Difference:
-    """Unpaired difference of means a - b, oriented, by Welch's t-test (degrees of freedom of Welch and Satterthwaite).
+    """Difference of the means of two groups a - b, oriented, by Welch's t-test.
 
-    Each group's spread is judged by the size of its own values: beside 1e30, others still vary. With no spread in
-    either group: interval = the difference, p = 1 if it is 0, else 2 / C(n_a + n_b, n_a) (the permutation test's
-    least). Groups of one value have no interval.
+    A group's spread is judged by the size of its own values: beside 1e30, others still vary. With no spread in either
+    group: interval = the difference, p = 1 if it is 0, else that of the Mann-Whitney test. Groups of one value have no
+    interval.
     """
     x, y = _finite(a), _finite(b)
     n = min(x.size, y.size)
     if n == 0:
         return Difference(0, None, None, None, None, paired=False)
-    scales = [float(np.abs(v).max()) for v in (x, y)]
-    difference = float(centre(x, "mean") - centre(y, "mean")) * (1 if higher_is_better else -1)
-    value = _snap(difference, max(scales))  # a difference carries the rounding of the larger
+    sign = 1 if higher_is_better else -1
+    scales = [float(np.abs(group).max()) for group in (x, y)]
+    value = _snap(float(np.mean(x) - np.mean(y)) * sign, max(scales))  # a difference carries the larger's rounding
     if n == 1:
         return Difference(1, value, None, None, None, paired=False)
-    sds = [0.0 if _constant(v, scale) else _sd(v) for v, scale in zip((x, y), scales, strict=True)]
-    va, vb = sds[0] ** 2 / x.size, sds[1] ** 2 / y.size
-    if va + vb == 0:
-        p = 1.0 if value == 0 else 2 / math.comb(x.size + y.size, x.size)
-        return Difference(n, value, 0.0, (value, value), p, paired=False)
-    share = va / (va + vb)
-    df = 1 / (share**2 / (x.size - 1) + (1 - share) ** 2 / (y.size - 1))
-    interval, p = _student(value, math.sqrt(va + vb), df)
-    return Difference(n, value, math.hypot(*sds), interval, p, paired=False)
+    x, y = (
+        np.full(group.size, np.mean(group)) if _constant(group, scale) else group
+        for group, scale in zip((x, y), scales, strict=True)
+    )
+    if np.ptp(x) == 0 == np.ptp(y):
+        p = 1.0 if value == 0 else float(stats.mannwhitneyu(x, y, method="exact").pvalue)
+        return Difference(n, value, 0.0, (value, value), _tested(p, n), paired=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = stats.ttest_ind(x, y, equal_var=False)
+        low, high = test.confidence_interval(1 - ALPHA)
+    bounds = (float(low), float(high)) if sign > 0 else (-float(high), -float(low))
+    sd = math.hypot(np.std(x, ddof=1), np.std(y, ddof=1))
+    return Difference(n, value, sd, bounds, _tested(float(test.pvalue), n), paired=False)
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
     """p-values adjusted for their number (Holm 1979), in the order given."""
-    adjusted = [0.0] * len(ps)
-    worst = 0.0
-    for rank, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
-        worst = max(worst, min(1.0, (len(ps) - rank) * ps[i]))
-        adjusted[i] = worst
-    return tuple(adjusted)
+    if not ps:
+        return ()
+    from statsmodels.stats.multitest import multipletests  # takes half a second: only where something is adjusted
+
+    gc.freeze()  # it collects all garbage at every call, a tenth of a second; what is frozen is not looked at
+    try:
+        return tuple(float(p) for p in multipletests(ps, ALPHA, method="holm")[1])
+    finally:
+        gc.unfreeze()
 
 
-def outcome(difference: Difference, p_adjusted: float | None, margin: float) -> Outcome:
-    """`wins`: adjusted p < .05 and better; `loses`: its mirror; `ties`: the whole interval lies within +-margin.
+def outcome(difference: Difference, p: float | None, margin: float) -> Outcome:
+    """`wins`: p < .05 (adjusted, where there are several) and better; `loses`: its mirror; `ties`: within +-margin.
 
-    A difference can be significant and within the margin: it wins or loses, and its size says how much that matters.
+    A tie's whole interval lies there. A difference can be significant and within the margin: it wins or loses, and its
+    size says how much that matters. Below three replicates nothing is decided.
     """
-    if difference.value is None or difference.interval is None or p_adjusted is None:
+    if difference.value is None or difference.interval is None or p is None or difference.n < LEAST_REPLICATES:
         return "undecided"
-    if p_adjusted < ALPHA and difference.value != 0:
+    if p < ALPHA and difference.value != 0:
         return "wins" if difference.value > 0 else "loses"
     low, high = difference.interval
     return "ties" if -margin <= low and high <= margin else "undecided"
@@ -159,17 +200,15 @@ def replicates_needed(difference: Difference, margin: float, tests: int = 1) -> 
     if difference.value is None or difference.sd is None:
         return None
     effect, level = abs(difference.value), ALPHA / max(1, tests)
-    for n in range(difference.n + 1, MOST_REPLICATES + 1):
-        if difference.sd == 0:
-            least = 2.0 ** (1 - n) if difference.paired else 2 / math.comb(2 * n, n)
-            if effect > 0 and least < level:
-                return n
-            continue
-        error = difference.sd / math.sqrt(n)
-        within = effect + float(stdtrit(n - 1, 0.975)) * error <= margin
-        if within or _student(effect, error, n - 1)[1] < level:
-            return n
-    return None
+    n = np.arange(max(difference.n + 1, LEAST_REPLICATES), MOST_REPLICATES + 1)
+    if difference.sd == 0:
+        p = 2.0 ** (1 - n) if difference.paired else 2 / comb(2 * n, n)
+        decided = (p < level) & (effect > 0)
+    else:
+        error = difference.sd / np.sqrt(n)
+        within = effect + stats.t.ppf(1 - ALPHA / 2, n - 1) * error <= margin
+        decided = within | (2 * stats.t.sf(effect / error, n - 1) < level)
+    return int(n[decided][0]) if decided.any() else None
 
 
 def critical_density(densities: Sequence[float], lower_bounds: Sequence[float | None], margin: float) -> float | None:
@@ -185,68 +224,9 @@ def critical_density(densities: Sequence[float], lower_bounds: Sequence[float | 
     return critical
 
 
-def area(densities: Sequence[float], values: Sequence[float], chance: float, dense: float) -> float | None:
-    """Area under a curve over log-density, by trapezoid; 1 is the dense value at every density, 0 is chance.
-
-    Divided by the range of log-density, so curves over one range compare. None for fewer than two densities, for one
-    of 0, which has no logarithm, or when dense equals chance.
-    """
-    points = sorted(zip(densities, values, strict=True))
-    if len(points) < 2 or points[0][0] <= 0 or points[0][0] == points[-1][0] or dense == chance:
-        return None
-    x = np.log([density for density, _ in points])
-    y = (np.array([value for _, value in points]) - chance) / (dense - chance)
-    return float(np.trapezoid(y, x) / (x[-1] - x[0]))
-
-
-def tie_groups(
-    entries: Sequence[Sequence[float]], higher_is_better: bool = True, statistic: Statistic = "mean"
-) -> tuple[tuple[int, ...], ...]:
-    """Entries by rank, best `middle` first, cut into groups: each is not significantly worse than its group's leader.
-
-    Welch's test of means at .05 between leader and entry, whatever the statistic; an entry of one value cannot be told
-    apart and joins. So does one with the better mean and the worse interquartile mean: the test contradicts the rank.
-    """
-    sign = 1 if higher_is_better else -1
-    order = sorted(range(len(entries)), key=lambda i: (-sign * middle(entries[i], statistic), i))
-    groups: list[list[int]] = []
-    for i in order:
-        if groups and _joins(entries[i], entries[groups[-1][0]], higher_is_better):
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return tuple(tuple(group) for group in groups)
-
-
-def _joins(entry: Sequence[float], leader: Sequence[float], higher_is_better: bool) -> bool:
-    """Whether an entry's mean is not significantly worse than the leader's."""
-    found = welch(leader, entry, higher_is_better)
-    return found.p is None or found.value is None or found.p >= ALPHA or found.value <= 0
-
-
-def _test(x: Array, statistic: Statistic, scale: float) -> tuple[Interval, float]:
-    """Interval of the centre of at least two values, and p-value of its being 0."""
-    value = _snap(float(centre(x, statistic)), scale)
-    if _constant(x, scale):
-        return (value, value), 1.0 if value == 0 else 2.0 ** (1 - x.size)
-    if x.size >= BOOTSTRAP_FROM:
-        result = bca(x, statistic)
-        return (result.low, result.high), result.p
-    return _student(value, _sd(x) / math.sqrt(x.size), x.size - 1)
-
-
-def _student(value: float, error: float, df: float) -> tuple[Interval, float]:
-    half = float(stdtrit(df, 0.975)) * error
-    return (value - half, value + half), 2 * float(stdtr(df, -abs(value) / error))
-
-
-def _used(n: int, statistic: Statistic) -> Statistic:
-    """The interquartile mean takes effect from ten values."""
-    return statistic if n >= BOOTSTRAP_FROM else "mean"
-
-
-def _sd(x: Array) -> float:
-    return float(np.std(x, ddof=1))
+def _tested(p: float, n: int) -> float | None:
+    """A p-value from which a verdict may come; None of too few values, or of numbers that overflow."""
+    return p if n >= LEAST_REPLICATES and math.isfinite(p) else None
 
 
 def _constant(x: Array, scale: float) -> bool:
@@ -260,7 +240,8 @@ def _snap(value: float, scale: float) -> float:
 
 
 def _finite(values: Sequence[float]) -> Array:
-    x = np.asarray(values, dtype=np.float64)
+    """Values in order of size: the same values give the same bits, in whatever order they come."""
+    x = np.sort(np.asarray(values, dtype=np.float64))
     if not np.isfinite(x).all():
         raise ValueError("values must be finite: a diverged replicate has none")
     return x

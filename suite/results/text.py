@@ -1,12 +1,31 @@
-"""A run's findings as a table for the terminal."""
+"""A run's findings for the terminal: in sentences first, then a table of the detail."""
+
+from collections.abc import Iterable
 
 from rich.table import Table
-from rich.text import Text
 
+from suite.printing import table, wrapped
 from suite.results import words
 from suite.results.curve import curves_of
-from suite.results.judge import judge
+from suite.results.judge import Judgement, judge
 from suite.results.view import RunView, TaskView
+
+Judged = tuple[TaskView, Judgement]
+"""A task of a run and what its curves say."""
+
+
+def judged(run: RunView) -> list[Judged]:
+    """What every task of a run says."""
+    return [(view, judge(curves_of(view))) for view in run.tasks]
+
+
+def finding_lines(tasks: Iterable[Judged], width: int) -> list[str]:
+    """Per task a heading and its findings, the verdict of every comparison first; wrapped between words."""
+    lines: list[str] = []
+    for view, judgement in tasks:
+        lines.append(f"{_name(view)}: {len(view.cells)} of {view.expected} cells")
+        lines += [wrapped(line, width, "  ") for line in words.findings(judgement)]
+    return lines
 
 
 def score_lines(run: RunView) -> list[str]:
@@ -21,21 +40,13 @@ def _name(view: TaskView) -> str:
     return f"{view.spec.id} {view.spec.scale} {view.method.name}"
 
 
-def summary_table(run: RunView) -> Table:
-    """One row per task: dense value, critical density, and where the winning ticket beats each other arm."""
-    judgements = [judge(curves_of(view)) for view in run.tasks]
-    rivals = list(dict.fromkeys(v.against for j in judgements for v in j.verdicts if v.against != "dense"))
-    table = Table(title=Text(run.name), title_justify="left")
-    for column in ("task", "cells", "dense", "critical density", *(f"winning beats {arm} at" for arm in rivals)):
-        table.add_column(column, overflow="fold")
-    for view, judgement in zip(run.tasks, judgements, strict=True):
-        dense, metric = judgement.curves.dense, view.spec.metric
-        row = [
-            _name(view),
-            f"{len(view.cells)}/{view.expected}",
-            f"{words.number(dense.mean)} {metric.name}",
-            words.percent(judgement.critical_density) if judgement.critical_density is not None else "none shown",
-            *(words.tally(judgement.against(arm)) for arm in rivals),
-        ]
-        table.add_row(*map(Text, row))  # Text: a bracket in a name is no markup
-    return table
+def summary_table(title: str, tasks: Iterable[Judged]) -> Table:
+    """One row per task and comparison: the verdict over all densities, and where the winning ticket wins by Holm's."""
+    rows = [
+        (view.spec.id, view.method.name, v.against, v.verdict, words.tally(judgement.against(v.against)))
+        for view, judgement in tasks
+        for v in judgement.primary
+    ]
+    shown = [0, 2, 3, 4] if len({row[1] for row in rows}) < 2 else [0, 1, 2, 3, 4]
+    columns = ("task", "method", "winning against", "verdict", "by density it wins at")
+    return table(title, [columns[i] for i in shown], [[row[i] for i in shown] for row in rows])

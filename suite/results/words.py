@@ -6,8 +6,8 @@ from typing import Final
 from suite.experiment.task import Metric
 from suite.printing import count
 from suite.results.curve import Place
-from suite.results.judge import Judgement, Verdict
-from suite.results.stats import Interval, Outcome
+from suite.results.judge import AreaVerdict, DensityVerdict, Judgement
+from suite.results.stats import LEAST_REPLICATES, Interval, Outcome
 
 GLOSSARY: Final[dict[str, str]] = {
     "dense": "The whole network, nothing pruned (level 0). Trained once per replicate; every arm's first point.",
@@ -80,9 +80,9 @@ def unit(metric: Metric) -> str:
     return f"{metric.name} ({metric.unit}, {arrow})" if metric.unit else f"{metric.name} ({arrow})"
 
 
-def where(verdicts: Sequence[Verdict], wanted: Outcome) -> str:
+def where(verdicts: Sequence[DensityVerdict], wanted: Outcome) -> str:
     """The densities with an outcome, neighbours joined: `80 % to 51.2 %, 10.7 %`; empty when there is none."""
-    runs: list[list[Verdict]] = []
+    runs: list[list[DensityVerdict]] = []
     gap = True
     for verdict in verdicts:
         if verdict.verdict == wanted:
@@ -96,8 +96,47 @@ def where(verdicts: Sequence[Verdict], wanted: Outcome) -> str:
     )
 
 
+def lead(verdict: AreaVerdict, metric: Metric, ours: str = "winning") -> str:
+    """The verdict of a comparison in one sentence: both values at the sparsest density, then the whole range.
+
+    `at 7.78 % winning 213, random 25; over all densities winning is ahead by 101 [60, 142]: it wins`.
+    """
+    theirs = verdict.against
+    start = ""
+    if verdict.ours is not None and verdict.theirs is not None:
+        values = f"{ours} {number(verdict.ours)}, {theirs} {number(verdict.theirs)}"
+        start = f"at {percent(min(verdict.densities))} {values}; "
+    return f"{start}over all densities {_distance(verdict, ours, theirs)}: {_so(verdict, metric)}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _distance(verdict: AreaVerdict, ours: str, theirs: str) -> str:
+    if verdict.difference is None:
+        return f"{ours} and {theirs} are not compared yet"
+    if verdict.difference == 0:
+        return f"{ours} is level with {theirs}{f' {interval(verdict.ci95)}' if verdict.ci95 else ''}"
+    ahead = verdict.difference > 0
+    bounds = verdict.ci95 if ahead or verdict.ci95 is None else (-verdict.ci95[1], -verdict.ci95[0])
+    shown = f" {interval(bounds)}" if bounds else ""
+    return f"{ours} is {'ahead' if ahead else 'behind'} by {number(abs(verdict.difference))}{shown}"
+
+
+def _so(verdict: AreaVerdict, metric: Metric) -> str:
+    because = f" ({verdict.reason})" if verdict.reason else ""
+    if verdict.verdict == "ties":
+        return f"they tie{because or f' (within {number(metric.margin)})'}"
+    if verdict.verdict != "undecided":
+        return f"it {verdict.verdict}{because}"
+    needed = verdict.replicates_needed
+    return f"undecided{because}{f', about {needed} replicates would decide' if needed else ''}"
+
+
 def finding(judgement: Judgement, against: str) -> str:
-    """One sentence on a comparison: at how many densities the winning ticket won, tied, lost, or stays undecided."""
+    """One sentence on the detail of a comparison: at how many densities the winning ticket won, tied, lost."""
     verdicts = judgement.against(against)
     name = "the dense network" if against == "dense" else against
     if not verdicts:
@@ -107,9 +146,16 @@ def finding(judgement: Judgement, against: str) -> str:
     open_ = sum(verdict.verdict == "undecided" for verdict in verdicts)
     total = count(len(verdicts), "density", "densities")
     if not parts:
-        return f"Against {name}, all {total} are undecided{_needed(verdicts)}."
-    tail = f"; {open_} of {total} undecided{_needed(verdicts)}" if open_ else ""
-    return f"The winning ticket {', '.join(parts)}{tail}."
+        return f"Density by density, against {name} all {total} are undecided."
+    tail = f"; {open_} of {total} undecided" if open_ else ""
+    return f"Density by density, the winning ticket {', '.join(parts)}{tail}."
+
+
+def findings(judgement: Judgement) -> list[str]:
+    """What a task's run says, the verdicts first: one sentence a comparison, then the dense network."""
+    metric = judgement.curves.spec.metric
+    verdicts = [sentence(lead(verdict, metric)) for verdict in judgement.primary]
+    return [*verdicts, headline(judgement)]
 
 
 def headline(judgement: Judgement) -> str:
@@ -123,8 +169,8 @@ def headline(judgement: Judgement) -> str:
     margin = number(spec.metric.margin)
     if not verdicts:
         return start
-    if all(verdict.ci95 is None for verdict in verdicts):
-        return f"{start} Without a second replicate there is no interval and no critical density."
+    if all(verdict.n < LEAST_REPLICATES for verdict in verdicts):
+        return f"{start} With fewer than {LEAST_REPLICATES} replicates there is no verdict and no critical density."
     if judgement.critical_density is None:
         first = percent(verdicts[0].density)
         return (
@@ -143,20 +189,10 @@ def places(missing: Sequence[Place]) -> str:
     return ", ".join(f"{arm} {arms.count(arm)}" for arm in dict.fromkeys(arms))
 
 
-def tally(verdicts: Sequence[Verdict]) -> str:
+def tally(verdicts: Sequence[DensityVerdict]) -> str:
     """Short form of a comparison: where it wins, and how many densities tie, lose or are undecided."""
     if not verdicts:
         return NOTHING
     counts = {name: sum(v.verdict == name for v in verdicts) for name in ("ties", "loses", "undecided")}
     rest = [f"{name} {n}" for name, n in counts.items() if n]
     return "; ".join([where(verdicts, "wins") or "none", *rest])
-
-
-def _needed(verdicts: Sequence[Verdict]) -> str:
-    if all(verdict.n < 2 for verdict in verdicts):
-        return ": one replicate has no interval" if any(verdict.n for verdict in verdicts) else ": nothing finished yet"
-    needed = [verdict.replicates_needed for verdict in verdicts if verdict.replicates_needed is not None]
-    if not needed:
-        return ""
-    least, most = min(needed), max(needed)
-    return f" (about {least if least == most else f'{least} to {most}'} replicates would decide)"

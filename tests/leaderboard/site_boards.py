@@ -45,17 +45,18 @@ def entries() -> list[AnyEntry]:
     text = {"id": "nlp/kjv", "version": "1.0.0", "hash": "0f" * 32, "scale": "lite"}
     curves = {"random reinit (fig. 3, <dotted>)": [{"density": 0.5, "value": 0.9, "sd": 0.01, "replicates": 5}]}
     return [
-        measured(levels=8),
-        measured(worse(0.004), "snip", levels=8, method=snip),
-        measured(worse(0.02), "weak", levels=8),
-        measured(worse(0.03), "hostile", levels=8, **hostile),
-        measured(lost, "lost", levels=8),
-        measured(entry_id="older", levels=4, task=older),
+        measured(levels=8, replicates=5),
+        measured(worse(0.004), "snip", levels=8, replicates=5, method=snip),
+        measured(worse(0.02), "weak", levels=8, replicates=5),
+        measured(worse(0.03), "hostile", levels=8, replicates=5, **hostile),
+        measured(lost, "lost", levels=8, replicates=5),
+        measured(entry_id="older", levels=4, replicates=5, task=older),
         measured(perplexing, "lm", metric=loss, task=text),
         reported(),
         reported("departing", faithful=False, departs="60,000 images where the task has 5,000.", curves=curves),
         claim(),
         claim("never-measured", tasks=["vision/unseen"], statement=HOSTILE.replace("\u2028", "")),
+        claim("beside", tasks=[], substitutes=["vision/toy"], holds_if=["loses"]),
     ]
 
 

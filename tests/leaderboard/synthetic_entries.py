@@ -22,14 +22,17 @@ def fading(arm: str, level: int, replicate: int) -> float:
 def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Measured:
     """A measured entry of `vision/toy` at scale smoke: three replicates, four levels, arms winning, reinit, random.
 
-    `replicates`, `levels` and `arms` change the protocol and curves together; other names are fields of the entry.
+    `replicates`, `levels` and `arms` change the protocol and curves together; other names are fields of the entry. The
+    dense runs of all entries are the same bits, unless they come from another `machine`.
     """
     replicates, levels = changed.pop("replicates", 3), changed.pop("levels", 4)
     arms = changed.pop("arms", ("winning", "reinit", "random"))
+    machine = changed.pop("machine", "here")
 
     def point(arm: str, level: int) -> dict[str, Any]:
         values = [value("dense" if level == 0 else arm, level, r) for r in range(replicates)]
-        digests = [f"{random.Random(f'{entry_id} {arm} {level} {r}').getrandbits(256):064x}" for r in range(replicates)]
+        whose = f"dense {machine}" if level == 0 else f"{entry_id} {arm}"
+        digests = [f"{random.Random(f'{whose} {level} {r}').getrandbits(256):064x}" for r in range(replicates)]
         return {"level": level, "density": 0.8**level, "values": values, "weights": digests}
 
     fields: dict[str, Any] = {
@@ -88,6 +91,7 @@ def claim(entry_id: str = "paper-says", **changed: Any) -> Claim:
     fields = {
         "schema_version": 1, "kind": "claim", "id": entry_id, "domain": "vision",
         "statement": "Winning tickets beat random ones at every density.", "source": PAPER, "tasks": ["vision/toy"],
+        "data": "toys", "family": "networks of toys",
         "against": "random", "holds_if": ["wins"],
     }  # fmt: skip
     entry = ENTRY.validate_python(fields | changed)

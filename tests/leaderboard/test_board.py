@@ -15,6 +15,7 @@ import suite.leaderboard.board as module
 from suite.experiment.errors import RunError, UsageError
 from suite.files import replace_file
 from suite.leaderboard.board import MOST_BYTES, BadEntry, Board, read, text_of
+from suite.leaderboard.reference import Reference, first_reference
 from suite.leaderboard.schema import ENTRY, Index
 
 FILES = {"replicate-000.ladder": b"bits"}
@@ -51,6 +52,40 @@ def test_adding_writes_index_and_schema(board: Board) -> None:
         json.loads((board.root / "schema.json").read_text())["$schema"]
         == "https://json-schema.org/draft/2020-12/schema"
     )
+
+
+def test_the_first_entry_of_a_task_freezes_what_areas_are_measured_by(board: Board) -> None:
+    first = measured()
+    board.add(first, FILES)
+    path = board.root / "references" / "vision" / f"{first.task.hash}.json"
+    frozen = path.read_bytes()
+    found = board.references("vision")
+    assert found == {first.task.hash: first_reference([first])}
+    early = first.provenance.model_dump(mode="json") | {"date": "2020-01-01T00:00:00+00:00"}
+    board.add(measured(lambda *_: 0.5, "early", provenance=early), {})
+    assert path.read_bytes() == frozen
+    assert board.references("vision") == found
+
+
+def test_a_board_without_references_gets_them_with_its_indexes(board: Board) -> None:
+    put(board, text_of(measured()))
+    assert list(board.references("vision")) == [measured().task.hash]
+    board.reindex()
+    path = board.root / "references" / "vision" / f"{measured().task.hash}.json"
+    assert Reference.model_validate_json(path.read_text()) == first_reference([measured()])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("{}", "is no reference of areas"), ("[1]", "an entry is an object"), (None, "whose name it has not")],
+)
+def test_a_reference_that_is_none_is_refused(board: Board, content: str | None, says: str) -> None:
+    put(board, text_of(measured()))
+    board.reindex()
+    (path,) = (board.root / "references" / "vision").iterdir()
+    path.write_text(content or path.read_text().replace("ab" * 32, "cd" * 32))
+    with pytest.raises(BadEntry, match=says):
+        board.references("vision")
 
 
 def test_reported_figures_and_claims_are_listed_beside_measured_entries(board: Board) -> None:

@@ -1,12 +1,13 @@
 """What measured entries say of a paper's claim."""
 
+import json
 import random
 
 import pytest
 from pydantic import ValidationError
-from synthetic_entries import claim, fading, measured
+from synthetic_entries import Value, claim, fading, measured
 
-from suite.leaderboard.claims import conclude, weigh
+from suite.leaderboard.claims import as_json, conclude, weigh
 from suite.leaderboard.standing import standing
 from suite.results.stats import Outcome
 
@@ -16,29 +17,78 @@ def method(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("counts", "conclusion"),
+    ("outcomes", "conclusion"),
     [
-        ({}, "not measured"),
-        ({"wins": 4}, "holds"),
-        ({"wins": 2, "undecided": 2}, "holds"),
-        ({"wins": 1, "undecided": 2}, "undecided"),
-        ({"undecided": 3}, "undecided"),
-        ({"wins": 3, "loses": 1}, "mixed"),
-        ({"ties": 3, "loses": 1}, "does not hold"),
-        ({"loses": 1, "undecided": 3}, "undecided"),
+        ((), "not measured"),
+        (("wins",), "holds"),
+        (("wins", "undecided"), "holds"),
+        (("undecided",), "undecided"),
+        (("wins", "loses"), "mixed"),
+        (("ties", "loses"), "does not hold"),
     ],
 )
-def test_conclusions(counts: dict[Outcome, int], conclusion: str) -> None:
-    assert conclude(counts, ("wins",)) == conclusion
+def test_conclusions(outcomes: tuple[Outcome, ...], conclusion: str) -> None:
+    assert conclude(outcomes, ("wins",)) == conclusion
 
 
-def test_a_claim_is_weighed_by_winning_against_its_arm() -> None:
+def test_a_claim_is_weighed_by_winning_against_its_arm_over_all_densities() -> None:
     judged = [standing(measured())]
-    assert weigh(claim(), judged).conclusion == "holds"
+    found = weigh(claim(), judged)
+    assert found.conclusion == "holds"
+    (row,) = found.tasks[0].rows
+    assert row.verdict == judged[0].against("random")
+    assert row.counts == {"wins": 4}
     assert weigh(claim(holds_if=["ties", "loses"]), judged).conclusion == "does not hold"
     found = weigh(claim(against="shuffled_mask"), judged)
     assert (found.conclusion, found.tasks[0].rows) == ("not measured", ())
     assert weigh(claim(against="dense", holds_if=["ties", "wins"]), judged).tasks[0].rows[0].counts["ties"] >= 1
+
+
+def never(arm: str, level: int, replicate: int) -> float:
+    """Random is what winning should be."""
+    return fading("winning" if arm == "random" else "random" if arm == "winning" else arm, level, replicate)
+
+
+@pytest.mark.parametrize(
+    ("holds_if", "value", "seen"),
+    [
+        (["wins"], never, "the opposite is seen"),
+        (["loses"], never, "the same is seen"),
+        (["ties"], never, "something else is seen"),
+        (["wins"], lambda arm, level, r: fading("winning" if level else "dense", level, r), "no difference is seen"),
+        (["wins"], lambda *p: random.Random(f"{p}").random(), "undecided"),
+    ],
+)
+def test_a_substitute_stands_beside_a_claim_and_never_colours_it(holds_if: list[str], value: Value, seen: str) -> None:
+    judged = [standing(measured(value))]
+    about = claim(tasks=["vision/unseen"], substitutes=["vision/toy"], holds_if=holds_if)
+    found = weigh(about, judged)
+    assert found.conclusion == "not measured"
+    assert found.beside == (f"on vision/toy (smoke): {seen}",)
+    assert [(task.task, task.substitute) for task in found.tasks] == [("vision/unseen", False), ("vision/toy", True)]
+
+
+def test_own_entries_count_whatever_a_substitute_shows() -> None:
+    other = {"id": "vision/else", "version": "1.0.0", "hash": "cd" * 32, "scale": "smoke"}
+    judged = [standing(measured()), standing(measured(never, task=other))]
+    found = weigh(claim(tasks=["vision/toy", "vision/unseen"], substitutes=["vision/else"]), judged)
+    assert found.conclusion == "holds"
+    assert found.beside == ("not measured on vision/unseen", "on vision/else (smoke): the opposite is seen")
+
+
+def test_a_task_is_the_claims_own_or_a_substitute() -> None:
+    with pytest.raises(ValidationError, match="own task and a substitute"):
+        claim(tasks=["vision/toy"], substitutes=["vision/toy"])
+
+
+def test_json_lists_evidence_entry_by_entry() -> None:
+    about = claim(tasks=[], substitutes=["vision/toy"])
+    (found,) = json.loads(json.dumps(as_json([weigh(about, [standing(measured())])]), allow_nan=False))["claims"]
+    assert (found["id"], found["conclusion"], found["data"]) == ("paper-says", "not measured", "toys")
+    (task,) = found["measured"]
+    assert (task["substitute"], task["conclusion"]) == (True, "holds")
+    (entry,) = task["entries"]
+    assert (entry["entry"], entry["verdict"], entry["by_density"]) == ("imp", "wins", {"wins": 4})
 
 
 def test_a_claim_counts_only_its_own_method_and_says_so() -> None:
@@ -60,9 +110,6 @@ def test_a_claim_counts_only_its_own_method_and_says_so() -> None:
 
 
 def test_only_the_largest_scale_counts() -> None:
-    def never(arm: str, level: int, replicate: int) -> float:
-        return fading("winning" if arm == "random" else "random" if arm == "winning" else arm, level, replicate)
-
     large = {"id": "vision/toy", "version": "1.0.0", "hash": "cd" * 32, "scale": "lite"}
     judged = [standing(measured()), standing(measured(never, "large", task=large, method=method("imp")))]
     found = weigh(claim(), judged)
@@ -79,9 +126,11 @@ def test_a_claim_is_weighed_at_the_densities_it_speaks_of() -> None:
         return 0.8 + gain + random.Random(f"{arm} {level} {replicate}").gauss(0, 1e-3)
 
     judged = [standing(measured(late_only, "late", method=method("imp")))]
-    assert weigh(claim(), judged).conclusion == "mixed"
     assert weigh(claim(densest=0.8**3), judged).conclusion == "holds"
     assert weigh(claim(sparsest=0.8**2), judged).conclusion == "does not hold"
+    (row,) = weigh(claim(densest=0.8**3), judged).tasks[0].rows
+    assert row.verdict.densities == pytest.approx((0.8**3, 0.8**4))
+    assert row.counts == {"wins": 2}
     assert weigh(claim(densest=0.1), judged).tasks[0].rows == ()
     with pytest.raises(ValidationError, match="denser than densest"):
         claim(densest=0.1, sparsest=0.5)

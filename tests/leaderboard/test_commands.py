@@ -97,21 +97,23 @@ def test_a_run_is_compared_in_three_ways(
     assert "breast-cancer-smoke-imp" in capsys.readouterr().out
 
 
-def test_a_run_that_is_worse_than_the_named_entry_fails(
-    finished: Path, submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    entry = json.loads(submitted.read_text())
-    for point in entry["curves"]["winning"]:
-        point["values"] = [value + 10 + place / 1000 for place, value in enumerate(point["values"])]
-    submitted.write_text(json.dumps(entry))
-    words = ["compare", str(finished), "--board", str(submitted.parent.parent), "--entry", "breast-cancer-smoke-imp"]
-    assert lottery(words, monkeypatch) == 0
-    assert lottery([*words, "--fail-under"], monkeypatch) == 1
-    assert "worse than breast-cancer-smoke-imp at one density or more" in capsys.readouterr().err
-
-
 def test_fail_under_needs_an_entry(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lottery(["compare", str(finished), "--fail-under"], monkeypatch) == 2
+
+
+def test_claims_are_listed_for_people_and_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lottery(["claims", "nlp"], monkeypatch) == 0
+    shown = capsys.readouterr().out
+    assert "nlp/yu2019-lstm-one-shot: not measured" in shown
+    assert "on nlp/kjv-lstm (quick): the opposite is seen" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert lottery(["claims", "--json"], monkeypatch) == 0
+    claims = json.loads(capsys.readouterr().out)["claims"]
+    assert {"nlp", "rl", "vision"} == {claim["domain"] for claim in claims}
+    assert lottery(["claims", "chess"], monkeypatch) == 2
+    assert "no domain 'chess' on the board; there are: nlp, rl, vision" in capsys.readouterr().err
 
 
 def test_the_site_is_made_and_named(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.experiment.registry import Registry
 from suite.leaderboard.board import Board, packaged, read, text_of
 from suite.leaderboard.schema import Claim, Measured, Reported, json_schema
 from suite.leaderboard.validate import validate
@@ -39,6 +40,12 @@ def test_every_domain_is_indexed_and_no_other_folder_is_one() -> None:
 
 def test_the_schema_is_the_generated_one() -> None:
     assert json.loads((packaged() / "schema.json").read_text("utf-8")) == json_schema()
+
+
+def test_every_measured_task_has_its_frozen_reference() -> None:
+    """What areas are measured by; `lottery board --index` writes the one that is missing."""
+    found = {(path.parent.name, path.stem) for path in (packaged() / "references").glob("*/*.json")}
+    assert {(entry.domain, entry.task.hash) for entry in Board().measured()} <= found
 
 
 def test_ids_are_unique_over_the_domains() -> None:
@@ -99,8 +106,17 @@ def test_figures_are_those_published_at_density_one_minus_pruned(
 
 @pytest.mark.parametrize("entry", CLAIMS, ids=lambda entry: entry.id)
 def test_a_claim_is_tested_on_tasks_of_its_domain_against_an_arm_that_exists(entry: Claim) -> None:
-    assert all(task.startswith(f"{entry.domain}/") for task in entry.tasks)
+    assert all(task.startswith(f"{entry.domain}/") for task in (*entry.tasks, *entry.substitutes))
     assert entry.against in {"dense", *ARMS}
+
+
+@pytest.mark.parametrize("entry", CLAIMS, ids=lambda entry: entry.id)
+def test_a_claim_counts_tasks_of_its_own_data_alone(entry: Claim) -> None:
+    registry = Registry(())
+    for task in set(entry.tasks) & set(registry.ids):
+        file = registry.find(task)
+        name = file.at(next(iter(file.scales))).spec.data.name
+        assert name.split("-")[0].lower() in entry.data.lower(), (task, name)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if isinstance(read(path), Measured)], ids=named)

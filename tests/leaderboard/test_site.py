@@ -130,40 +130,58 @@ def test_embedded_data_holds_no_character_that_could_end_it(pages: dict[str, Pag
     assert f"{HOSTILE} (1.0.0, smoke)" in labels
 
 
-def test_a_table_gives_ranks_intervals_and_the_critical_density(pages: dict[str, Page]) -> None:
+def test_a_table_leads_with_rank_area_and_the_verdicts_over_all_densities(pages: dict[str, Page]) -> None:
     page = pages["domains/vision.html"]
-    order = [row[0].split(" on toys")[0].strip() for row in page.rows if len(row) == 17 and "A. Tester" in row[0]]
-    assert [name.split(" ")[-1] for name in order][:3] == ["imp", "snip", "weak"]
-    imp, weak = page.row("draw the curves of imp"), page.row("draw the curves of weak")
+    order = [row[0].split(" on toys")[0].strip() for row in page.rows if len(row) == 20 and "A. Tester" in row[0]]
+    assert [name.split(" ")[-1] for name in order] == ["imp", "snip", "weak", "lost"]
+    imp, weak = (page.row(f"draw the curves of {name}") for name in ("imp", "weak"))
     assert imp[3].strip().startswith("rank 1: 0.99")
-    critical = standing(measured(levels=8)).judgement.critical_density
-    assert imp[4].strip() == words.percent(critical) != words.NOTHING
     assert weak[3].strip().startswith("rank 3: ")
-    assert re.search(r"rank 1=, tied: 0\.9\d+\[0\.9\d+, 0\.9\d+\]", imp[6])
+    judged = standing(measured(levels=8, replicates=5))
+    for column, arm in ((4, "reinit"), (5, "random"), (6, "dense")):
+        verdict = judged.against(arm)
+        assert verdict is not None
+        shown = f"{verdict.verdict} {words.number(verdict.difference, True)}{words.interval(verdict.ci95, True)}"
+        assert imp[column].strip() == shown
+    assert imp[7].strip() == words.percent(judged.judgement.critical_density) != words.NOTHING
+    assert re.match(r"0\.9\d+\[0\.9\d+, 0\.9\d+\]", imp[9].strip())
 
 
-def test_a_table_has_one_reference_for_all_its_areas_and_an_entrys_page_its_own(tmp_path: Path) -> None:
+def test_a_table_and_an_entrys_page_have_one_frozen_reference(tmp_path: Path) -> None:
     def poor(arm: str, level: int, r: int) -> float:
-        return fading(arm, level, r) - {"dense": 0.05, "winning": 0.01}.get(arm, 0)
+        return fading(arm, level, r) - {"dense": 0.05, "winning": 0.01 + 0.001 * r}.get(arm, 0)
 
-    site = render(write(tmp_path, [measured(), measured(poor, "poor")]))
-    page = Page(site["domains/vision.html"])
-    (group,) = groups(map(standing, (measured(), measured(poor, "poor"))))
-    assert f"area 1 = {words.number(group.reference)}" in page.text
+    later = measured().provenance.model_dump(mode="json") | {"date": "2026-11-29T00:00:00+00:00"}
+    board = write(tmp_path, [measured(replicates=5), measured(poor, "poor", replicates=5, provenance=later)])
+    site = render(board)
+    (group,) = groups(map(standing, board.measured()), board.references("vision"))
+    assert group.reference is not None
+    said = f"1 = {words.number(group.reference.dense)}, frozen with entry imp"
+    assert f"area {said}" in Page(site["domains/vision.html"]).text
     for name, place in (("imp", 1), ("poor", 2)):
         shown = words.number(group.areas[name].estimate.mean)
-        assert page.row(f"draw the curves of {name}")[3].strip().startswith(f"rank {place}: {shown}[")
-    own = standing(measured(poor, "poor")).judgement.area["winning"].estimate
-    said = f"{words.number(own.mean)}95 % interval {words.interval(own.interval)}; 1 is this entry's own dense value"
-    assert said in Page(site["entries/vision/poor.html"]).text
+        row = Page(site["domains/vision.html"]).row(f"draw the curves of {name}")
+        assert row[3].strip().startswith(f"rank {place}: {shown}[")
+        assert (
+            f"{shown}95 % interval {words.interval(group.areas[name].estimate.interval)}; {said}"
+            in Page(site[f"entries/vision/{name}.html"]).text
+        )
+
+
+def test_an_entry_of_three_replicates_has_no_rank_and_dots_without_a_band(tmp_path: Path) -> None:
+    page = Page(render(write(tmp_path, [measured(replicates=5), measured(entry_id="few")]))["domains/vision.html"])
+    assert page.row("draw the curves of few")[3].strip().endswith("not ranked: 3 replicates: a rank takes 5")
+    (data,) = [script for script in page.scripts if script.strip()]
+    drawn = {entry["id"]: entry["curves"]["winning"][1] for entry in json.loads(data)["entries"]}
+    assert (drawn["few"]["band"], len(drawn["few"]["values"])) == (None, 3)
+    assert (len(drawn["imp"]["band"]), drawn["imp"]["values"]) == (2, [])
 
 
 def test_a_diverged_entry_is_shown_and_not_ranked(pages: dict[str, Page]) -> None:
     row = pages["domains/vision.html"].row("draw the curves of lost")
     assert "rank 1" not in row[3]
-    assert "not ranked: diverged" in row[3]
-    assert ["rank" in cell for cell in row[6:14]] == [True] * 4 + [False] * 4
-    assert "1 diverged" in row[10]
+    assert "not ranked: replicate 1 of winning diverged" in row[3]
+    assert "1 diverged" in row[13]
     assert "diverged" in pages["entries/vision/lost.html"].row("32.8 %", "5")
 
 
@@ -172,7 +190,7 @@ def test_another_version_has_a_table_of_its_own(pages: dict[str, Page]) -> None:
     assert "version 0.9.0, scale quick" in page.text
     row = page.row("draw the curves of older")
     assert row[3].strip().startswith("rank 1: ")
-    assert len(row) == 13
+    assert len(row) == 16
 
 
 def test_reported_rows_have_their_source_their_departure_and_no_rank(pages: dict[str, Page]) -> None:
@@ -186,17 +204,25 @@ def test_reported_rows_have_their_source_their_departure_and_no_rank(pages: dict
     assert "https://arxiv.org/abs/1906.02773" in page.links
 
 
-def test_claims_have_a_verdict_from_measured_entries(pages: dict[str, Page]) -> None:
+def test_claims_have_a_verdict_from_measured_entries(site: dict[str, str], pages: dict[str, Page]) -> None:
     claim = pages["entries/vision/paper-says.html"]
     imp = claim.row("vision/toy", "imp on toys")
-    assert imp[4:] == ["8", "0", "0", "0", "holds"]
+    verdict = standing(measured(levels=8, replicates=5)).against("random")
+    assert verdict is not None
+    said = f"{words.number(verdict.difference, True)} {words.interval(verdict.ci95, True)}"
+    assert imp[4:] == ["wins", said, "8", "0", "0", "0", "holds"]
     assert claim.row("vision/toy", "snip on toys")[-1].endswith("not counted: other method")
     assert claim.row("vision/toy", "all counted entries")[-1] == "holds"
     assert "not measured" in pages["entries/vision/never-measured.html"].text
+    beside = pages["entries/vision/beside.html"]
+    assert "on vision/toy (smoke): the opposite is seen." in beside.text
+    assert beside.row("vision/toy", "imp on toys")[-1] == "substitute"
+    assert "does not hold" not in beside.text
+    assert "does-not-hold" not in site["entries/vision/beside.html"]
 
 
 def test_an_entrys_page_has_every_value_digest_setting_and_cost(pages: dict[str, Page]) -> None:
-    entry, page = measured(levels=8), pages["entries/vision/imp.html"]
+    entry, page = measured(levels=8, replicates=5), pages["entries/vision/imp.html"]
     for points in entry.curves.values():
         for point in points:
             assert all(f"{value:.6g}" in page.text for value in point.values)

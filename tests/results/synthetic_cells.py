@@ -66,7 +66,7 @@ def cell(task: TaskSpec, arm: str, level: int, replicate: int, value: float | No
         "density": density,
         "total_density": density,
         "layers": layers,
-        "weights_digest": "00",
+        "weights_digest": f"{random.Random(f'{arm} here {level} {replicate}').getrandbits(256):064x}",
         "mask_digest": "00",
         "spent": Spent(
             wall_seconds=2.0, cpu_seconds=1.5, flops_dense=1e9, flops_sparse=1e9 * density, peak_memory=3 * 2**20

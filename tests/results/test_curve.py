@@ -103,14 +103,22 @@ def test_the_same_cell_twice_counts_once() -> None:
     assert curves_of(replace(run, cells=(*run.cells, run.cells[0]))) == curves_of(run)
 
 
-def test_a_metric_is_summed_up_by_its_own_statistic_from_ten_replicates() -> None:
+def test_rl_has_its_interquartile_mean_beside_the_mean_from_ten_replicates() -> None:
     def score(arm: str, level: int, replicate: int) -> float:
         return 0.0 if replicate == 0 else 400.0 + replicate
 
-    robust = spec(metric={"statistic": "interquartile-mean"})
-    robust_curves = curves_of(view(score, robust, replicates=tuple(range(10)), levels=1))
-    assert (robust_curves.dense.statistic, robust_curves.dense.centre) == ("iqm", pytest.approx(404.5))
-    assert robust_curves.dense.mean == pytest.approx(364.5)
-    plain = curves_of(view(score, spec(), replicates=tuple(range(10)), levels=1))
-    assert plain.dense.statistic == "mean"
-    assert plain.dense.centre == plain.dense.mean
+    rl = curves_of(
+        view(
+            score, spec(id="rl/toy", metric={"statistic": "interquartile-mean"}), replicates=tuple(range(10)), levels=1
+        )
+    )
+    assert rl.dense.iqm == pytest.approx(404.5)
+    assert rl.dense.mean == pytest.approx(364.5)
+    assert rl.dense.iqm_ci95 is not None
+    assert rl.dense.iqm_ci95[0] < 404.5 < rl.dense.iqm_ci95[1]
+    few = curves_of(
+        view(score, spec(id="rl/toy", metric={"statistic": "interquartile-mean"}), replicates=tuple(range(9)), levels=1)
+    )
+    vision = curves_of(view(score, spec(), replicates=tuple(range(10)), levels=1))
+    assert (few.dense.iqm, vision.dense.iqm) == (None, None)
+    assert vision.dense.ci95 == rl.dense.ci95

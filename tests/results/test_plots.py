@@ -50,9 +50,9 @@ def test_dense_and_margin_are_drawn() -> None:
     assert (low, high) == pytest.approx((dense - 0.02, dense + 0.02))
 
 
-def test_one_replicate_has_no_band() -> None:
-    assert len(drawn().axes[0].collections) == 3
-    assert len(drawn(replicates=(0,)).axes[0].collections) == 0
+def test_a_band_takes_four_replicates() -> None:
+    assert len(drawn(replicates=(0, 1, 2, 3)).axes[0].collections) == 3
+    assert len(drawn(replicates=(0, 1, 2)).axes[0].collections) == 0
 
 
 def test_a_diverged_replicate_is_marked() -> None:
@@ -117,6 +117,18 @@ def test_traces_have_a_panel_an_arm_and_a_line_a_replicate() -> None:
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title(loc="left") for axes in panels] == ["winning", "random"]
     assert [len(axes.lines) for axes in panels] == [15, 15]  # five levels, three replicates
+
+
+def test_no_more_than_ten_replicates_of_an_arm_and_density_are_traced() -> None:
+    cells = view(papers, replicates=tuple(range(12)), levels=1, arms=("winning",)).cells
+    (panel,) = (axes for axes in trace_figure(cells, ("winning",), "loss").axes if axes.get_visible())
+    assert len(panel.lines) == 20  # two levels
+
+
+def test_a_hundred_thousand_dots_are_one_picture() -> None:
+    few, many = (svg(drawn(replicates=tuple(range(n)), levels=1)) for n in (4, 400))
+    assert ("<image" in few, "<image" in many) == (False, True)
+    assert len(many) < 10 * len(few)
 
 
 def test_the_tasks_metric_comes_first_among_the_traces() -> None:

@@ -1,10 +1,12 @@
 """The page is whole, says everything, and runs nothing it was not meant to run."""
 
+import csv
 import json
 import math
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 from synthetic_cells import papers, spec, view
 
 from suite.experiment.method import Method
+from suite.results import words
 from suite.results.report import as_json, write_report
+from suite.results.text import judged
 from suite.results.view import RunView, TaskView
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -138,12 +142,12 @@ def test_nothing_is_hidden(text: str) -> None:
     assert "reinit 1" in text
     assert "38 of 39 cells finished, 1 diverged" in text
     assert f"{papers('reinit', 2, 1):.4g}" in text
-    assert "no interval" in text
+    assert "a verdict takes 3" in text
 
 
 @pytest.mark.parametrize(
     "wanted",
-    ["c0ffee", "ab" * 32, "Toy CPU", "torch 2.13", "peak memory", "3 MiB", "winning-3-2", "The whole network",
+    ["c0ffee", "ab" * 32, "Toy CPU", "torch 2.13", "peak memory", "3 MiB", "The whole network",
      "fc2.weight", "loss as seen in training", "critical density", spec().hash],
 )  # fmt: skip
 def test_cost_provenance_layers_traces_and_glossary_are_there(text: str, wanted: str) -> None:
@@ -152,9 +156,37 @@ def test_cost_provenance_layers_traces_and_glossary_are_there(text: str, wanted:
 
 def test_figures_lie_beside_the_page_under_the_tasks_name(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
-    assert {"vision-toy.png", "vision-toy.svg", "vision-toy-2.png", "vision-toy-layers.svg"} <= names
+    assert {"vision-toy.png", "vision-toy.svg", "vision-toy-2.png", "vision-toy-layers.svg", "vision-toy.csv"} <= names
     assert not [name for name in names if name.startswith(".")]
     assert (folder / "vision-toy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_cell_is_in_the_file_beside_the_page_with_its_key(folder: Path, text: str) -> None:
+    rows = list(csv.DictReader((folder / "vision-toy.csv").open()))
+    assert len(rows) == 38
+    found = {row["key"]: row for row in rows}
+    assert float(found["winning-3-2"]["value"]) == papers("winning", 3, 2)
+    assert (found["random-4-1"]["value"], found["random-4-1"]["diverged"]) == ("", "True")
+    assert 'href="vision-toy.csv"' in text
+
+
+def test_the_findings_begin_with_the_verdict_over_all_densities(tmp_path: Path) -> None:
+    run = run_of(view(papers))
+    text = write_report(run, tmp_path).read_text()
+    (first,) = re.findall(r'<ul class="summary">.*?<p>(At .*?)</p>', text, re.DOTALL)
+    (_, judgement), *_ = judged(run)
+    assert unescape(first) == words.sentence(words.lead(judgement.primary[0], spec().metric))
+    assert text.index("over all densities</caption>") < text.index("Density by density")
+
+
+def test_many_replicates_make_no_wide_table(tmp_path: Path) -> None:
+    few, many = (
+        write_report(run_of(view(papers, replicates=tuple(range(n)), levels=1)), tmp_path / str(n)).read_text()
+        for n in (50, 51)
+    )
+    assert '<th scope="col">replicate 49</th>' in few
+    assert '<th scope="col">replicate' not in many
+    assert '<th scope="col">finished</th>' in many
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -194,8 +226,8 @@ def test_json_has_exactly_the_promised_keys() -> None:
     assert found["schema"] == 1
     (task,) = found["tasks"]
     assert set(task) == {
-        "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "verdicts", "critical_density",
-        "area", "missing", "diverged", "scores",
+        "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "primary", "verdicts",
+        "critical_density", "area", "missing", "diverged", "scores",
     }  # fmt: skip
     assert (task["task"], task["version"], task["hash"]) == ("vision/toy", "1.0.0", spec().hash)
     assert set(task["arms"]) == {"winning", "reinit", "random"}
@@ -207,6 +239,17 @@ def test_json_has_exactly_the_promised_keys() -> None:
     assert {v["comparison"] for v in task["verdicts"]} == {
         "winning - reinit", "winning - random", "winning - dense",
     }  # fmt: skip
+
+
+def test_json_has_the_verdict_of_every_comparison() -> None:
+    (task,) = as_json(run_of(view(papers)))["tasks"]
+    assert [v["comparison"] for v in task["primary"]] == ["winning - reinit", "winning - random", "winning - dense"]
+    first = task["primary"][0]
+    assert set(first) == {
+        "comparison", "against", "densities", "at_sparsest", "n", "difference", "ci95", "p", "verdict", "reason",
+        "replicates_needed",
+    }  # fmt: skip
+    assert first["at_sparsest"]["reinit"] == pytest.approx(sum(papers("reinit", 4, r) for r in range(3)) / 3)
 
 
 def test_json_names_what_is_not_there() -> None:
@@ -227,13 +270,14 @@ def test_json_is_finite_whatever_the_scores(score: float) -> None:
     assert [abs(v) for v in values] == [score] * 10
 
 
-def test_json_gives_the_interquartile_mean_where_the_interval_is_its_own() -> None:
+def test_json_gives_the_interquartile_mean_beside_the_mean() -> None:
     rl = spec(id="rl/toy", metric={"statistic": "interquartile-mean"})
     (ten,) = as_json(run_of(view(papers, rl, replicates=tuple(range(10)))))["tasks"]
     (three,) = as_json(run_of(view(papers, rl)))["tasks"]
     point = ten["arms"]["winning"][1]
-    assert point["ci95"][0] <= point["iqm"] <= point["ci95"][1]
+    assert point["iqm_ci95"][0] <= point["iqm"] <= point["iqm_ci95"][1]
     assert math.isclose(point["iqm"], sum(sorted(point["values"])[2:-2]) / 6)
+    assert math.isclose(point["mean"], sum(point["values"]) / 10)
     assert "iqm" not in three["arms"]["winning"][1]
 
 

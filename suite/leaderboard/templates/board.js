@@ -51,7 +51,7 @@
     return self;
   }
 
-  // A rule where a tie group ends, between the rows that are shown.
+  // A rule where the rank changes, between the rows that are shown.
   function rule(table, column) {
     let before;
     for (const row of all("tbody tr", table)) {
@@ -133,7 +133,7 @@
       const dense = entries.length === 1 && entries[0].dense !== null ? { value: entries[0].dense, margin: data.margin } : null;
       plot(figure, lines, dense, data.axis);
       figure.querySelector("figcaption").textContent = lines.length
-        ? `${data.axis} against density, sparser to the right. Line: centre over replicates; band: 95 % interval. ` +
+        ? `${data.axis} against density, sparser to the right. Line: mean over replicates; band, from four of them: 95 % interval; dots, below four: every one. ` +
           (byEntry ? "Colour: the entry; line and mark: the arm." : `Of ${entries[0].label}.${dense ? ` Dashed: dense; grey: dense ± ${data.margin}.` : ""}`)
         : "Nothing is chosen: tick an entry and an arm.";
     }
