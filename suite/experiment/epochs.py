@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from suite.experiment.component import Components, Epochs
@@ -54,6 +55,6 @@ def _steps_name(key: str) -> str | None:
 def _times(value: Any, epoch: int, key: str) -> Any:
     if isinstance(value, list):
         return [_times(each, epoch, key) for each in value]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
         raise UsageError(f"{key} = {value!r}: a number of at least 0 is needed")
     return int(value * epoch + 0.5)

@@ -9,6 +9,9 @@ from pydantic_core import ErrorDetails
 
 from suite.experiment.errors import UsageError
 
+ANYTHING = "a finite number, text, true or false, or a list or table of such"
+"""What a free table may hold."""
+
 
 def refusal(
     error: ValidationError, model: type[BaseModel], table: object, where: str = "", beside: Sequence[str] = ()
@@ -56,20 +59,27 @@ def _settings_of(model: type[BaseModel], location: Sequence[str | int]) -> list[
     root = model.model_json_schema()
     schema, found = root, list[str]()
     for part in location:
-        properties = _resolved(schema, root).get("properties", {})
-        if part not in properties:
+        inner = _entry(_resolved(schema, root), part)
+        if inner is None:
             break
         found.append(str(part))
-        schema = properties[part]
+        schema = inner
     return found
 
 
-def _schema_at(model: type[BaseModel], place: Iterable[str | int]) -> dict[str, Any]:
+def _schema_at(model: type[BaseModel], place: Iterable[str]) -> dict[str, Any]:
     root = model.model_json_schema()
     schema = root
     for part in place:
-        schema = _resolved(schema, root).get("properties", {}).get(part, {})
+        schema = _entry(_resolved(schema, root), part) or {}
     return _resolved(schema, root)
+
+
+def _entry(schema: Mapping[str, Any], key: str | int) -> dict[str, Any] | None:
+    """The schema of a table's entry: one that is declared, or any of a free table."""
+    declared: dict[str, Any] = schema.get("properties", {})
+    free = schema.get("additionalProperties")
+    return declared.get(str(key)) or (free if isinstance(free, dict) else None)
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +109,8 @@ def _noun(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     """`a number from 0 to 1`, `a list of 2 whole numbers of at least 1`, …"""
     schema = _resolved(schema, root)
     if "anyOf" in schema:
-        return " or ".join(_noun(each, root) for each in schema["anyOf"] if each.get("type") != "null")
+        options = [each for each in schema["anyOf"] if each.get("type") != "null"]
+        return ANYTHING if len(options) > 3 else " or ".join(_noun(each, root) for each in options)
     kind = schema.get("type")
     if kind in ("integer", "number"):
         return f"a {_number(schema)}{_bounds(schema)}"

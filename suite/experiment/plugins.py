@@ -15,6 +15,10 @@ from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
 from suite.experiment.trial import crash_of
 from suite.reading import Unreadable, read_bytes
 
+COMPONENTS = "lottery.components"
+EXTENSIONS = ("lottery.scores", "lottery.arms", COMPONENTS)
+"""Groups of entry points whose modules register what they bring on import."""
+
 
 def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
     """Run a plugin file; its tasks are `TASK` (TOML text) or `TASKS` (several); criteria and arms register themselves.
@@ -104,8 +108,8 @@ def _import(name: str, path: Path, what: str) -> None:
 
 
 def load_extensions(plugins: Iterable[Path], tried: bool = False) -> None:
-    """Make third parties' criteria and arms known in this process: entry points first, then plugin files."""
-    for group in ("lottery.scores", "lottery.arms"):
+    """Make third parties' criteria, arms and components known here: entry points first, then plugin files."""
+    for group in EXTENSIONS:
         for point in entry_points(group=group):
             load_entry_point(point, tried)
     for plugin in plugins:

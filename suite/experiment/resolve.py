@@ -16,7 +16,7 @@ from suite.experiment.errors import UsageError
 from suite.experiment.learner import Build
 from suite.experiment.loading import builder
 from suite.experiment.parameters import Shapes, built_shapes, check_prunable, declared_shapes, is_pattern, matched
-from suite.experiment.plugins import code_of, load_entry_point
+from suite.experiment.plugins import COMPONENTS, code_of, load_entry_point
 from suite.experiment.tables import Table
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import draft
@@ -139,5 +139,5 @@ def _code_of(components: Iterable[Settings]) -> tuple[str, ...]:
 
 @cache
 def _load_entry_points() -> None:
-    for point in entry_points(group="lottery.components"):
+    for point in entry_points(group=COMPONENTS):
         load_entry_point(point)

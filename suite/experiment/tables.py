@@ -51,6 +51,13 @@ def _copied(value: Any) -> Any:
     return merged({}, value) if isinstance(value, dict) else value
 
 
+def refuse_two_units(table: Table, where: str) -> None:
+    """Raise UsageError for a number that a table gives in steps and in epochs."""
+    for key in table:
+        if _other_unit(key) in table:
+            raise UsageError(f"{where} has {key} and {_other_unit(key)}, which are the same number: give one of them")
+
+
 def dotted(table: Table, prefix: str = "") -> list[str]:
     """The keys of a table and of the tables in it, joined by dots."""
     found: list[str] = []

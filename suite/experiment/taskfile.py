@@ -20,7 +20,7 @@ from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest, refusal
 from suite.experiment.method import Method
 from suite.experiment.options import RunOptions
-from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, variants
+from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, refuse_two_units, variants
 from suite.experiment.task import Scale, TaskSpec
 
 Fragments = Callable[[str], str]
@@ -122,6 +122,11 @@ class TaskFile:
             if key not in METHOD_KEYS:
                 table = changed(table, key, value)
                 table["version"] = f"{str(table.get('version')).removesuffix('+changed')}+changed"
+        training = table.get("training")
+        schedule = training.get("schedule") if isinstance(training, dict) else None
+        with _prefixed(self.origin):
+            for where, part in (("training", training), ("training.schedule", schedule), ("method", method)):
+                refuse_two_units(part if isinstance(part, dict) else {}, where)
         return table, method, options
 
     def _spec(self, table: Mapping[str, Any]) -> TaskSpec:

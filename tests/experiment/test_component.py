@@ -1,6 +1,9 @@
 """Components are found by name, declare their settings, and refuse in one line what they do not take."""
 
+import re
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -12,6 +15,8 @@ from suite.experiment.component import Component, Settings
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Span
 from suite.experiment.optimizers import Optimizer
+from suite.experiment.plugins import load_plugin
+from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.schedules import learning_rate
 from suite.experiment.streams import Streams
@@ -234,3 +239,17 @@ def test_a_learner_adds_settings_of_its_own_by_a_class_that_declares_them() -> N
         built({"smoothing": 0.25, "smothing": 0.5}, Own)
     with pytest.raises(UsageError, match=r"training\.settings\.smoothing is missing: a number is needed"):
         built({}, Own)
+
+
+def test_the_readmes_schedule_is_found_in_a_plugin_and_trains(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Triangle" in block)
+    (tmp_path / "triangle.py").write_text(code)
+    assert load_plugin(tmp_path / "triangle.py") == []
+    changes = {"training.schedule.name": "triangle", "training.schedule.peak": 0.25}
+    made = Registry().find("vision/mnist5k-lenet300").at("smoke", changes)
+    factor = learning_rate(made.spec.training.schedule, Span(0, 40), 40)
+    assert [factor(step) for step in (0, 5, 10, 25)] == pytest.approx([0, 0.5, 1, 0.5])
+    assert made.code == sha256(code.encode()).hexdigest()
+    with pytest.raises(UsageError, match=r"training\.schedule\.peak = 1\.5: a number above 0 and below 1 is needed"):
+        Registry().find("vision/mnist5k-lenet300").at("smoke", {**changes, "training.schedule.peak": 1.5})

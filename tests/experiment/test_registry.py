@@ -83,6 +83,16 @@ def test_a_changed_task_says_so_in_its_version() -> None:
         ("prune_biases", "prune_bias", r"toy\.toml: unknown setting prune_bias; nearest: prune_biases"),
         ("total_steps = 40", "total_stepz = 40", r"unknown setting training\.total_stepz; nearest: total_steps"),
         ("rate = 0.4", "rat = 0.4", r"unknown setting method\.rat; nearest: rate"),
+        (
+            "lr = 0.02",
+            "lr = inf",
+            r"toy\.toml: training\.optimizer\.lr = inf: a finite number, text, true or false, or",
+        ),
+        (
+            "hidden = 16",
+            "hidden = 2020-01-01",
+            r"toy\.toml: model\.hidden = datetime\.date\(2020, 1, 1\): a finite number",
+        ),
         ("rate = 0.4", "rate = 1.5", r"method\.rate = 1\.5: a number from 0 to 1 is needed"),
         ("levels = 2", "levels = -1", r"run\.levels = -1: a whole number from 0 to 200 is needed"),
         ('id = "toy/points"', 'id = "points"', r"id = 'points': text of the form"),

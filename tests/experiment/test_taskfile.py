@@ -169,6 +169,19 @@ def test_epochs_at_a_scale_replace_steps_and_the_other_way_round() -> None:
     ("text", "words"),
     [
         (TOML.replace("total_steps = 40", "epochs = 5"), r"data points have no epochs here: give total_steps"),
+        (COUNTED.replace("total_steps = 40", "epochs = inf"), r"epochs = inf: a number of at least 0 is needed"),
+        (
+            COUNTED.replace("= 40", "= 40, epochs = 2"),
+            r"training has total_steps and epochs, which are",
+        ),
+        (
+            COUNTED.replace('"cosine"', '"cosine", warmup = 1, warmup_epochs = 2'),
+            r"schedule has warmup and warmup_epochs",
+        ),
+        (
+            COUNTED.replace("rate = 0.4", "rewind_step = 4, rewind_epoch = 2"),
+            r"method has rewind_step and rewind_e",
+        ),
         (COUNTED.replace("total_steps = 40", "epochs = -1"), r"epochs = -1: a number of at least 0 is needed"),
         (COUNTED.replace("total_steps = 40", "epochs = 1").replace("= 16, o", "= 101, o"), r"batch = 101 exceeds the"),
     ],
