@@ -21,6 +21,7 @@ from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import digest
 from suite.experiment.learner import Snapshot
 from suite.experiment.result import CellResult
+from suite.reading import Unreadable, read_bytes, read_json
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Cell
@@ -112,7 +113,7 @@ class Store:
         """A finished cell; raises RunError naming the file when it is corrupted."""
         path = self._cell(key)
         try:
-            table = json.loads(path.read_bytes())
+            table = read_json(path)
             if table["sha256"] != digest(table["cell"]):
                 raise ValueError("its content does not have the digest it states")
             result = CellResult(**table["cell"])
@@ -121,8 +122,8 @@ class Store:
             return result
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
+        except (Unreadable, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise RunError(
                 f"{path} is corrupted ({reason}): delete it and run again, the other cells are kept"
             ) from error
@@ -206,9 +207,11 @@ class Store:
 
         path = self.root / "run.json"
         try:
-            return from_bytes(path.read_bytes(), path)
+            return from_bytes(read_bytes(path), path)
         except FileNotFoundError:
             return []
+        except Unreadable as error:
+            raise RunError(f"{path} {error}: move it away and run the same command again") from error
 
     def put_requests(self, requests: Iterable["Request"]) -> None:
         """Keep what was asked for."""

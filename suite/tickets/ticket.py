@@ -83,13 +83,15 @@ class Ticket:
 
 def load(path: Path) -> Ticket:
     """Read and check a ticket file; raises TicketError for one that is corrupted, truncated or no ticket."""
+    if path.exists() and not path.is_file():
+        raise TicketError(f"{path} is no regular file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:
         raise TicketError(f"no ticket file {path}") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError, OverflowError, MemoryError) as error:
         raise TicketError(f"{path} is no ticket: not a whole safetensors file ({error})") from error
     try:
         header = json.loads(metadata["lottery"])
@@ -107,7 +109,7 @@ def load(path: Path) -> Ticket:
         )
         same_names = tensors.keys() == ticket._tensors().keys()
         whole = same_names and claimed == ticket.digest == _digest(header, tensors)
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
         raise TicketError(f"{path} is no ticket of this suite: {error!r} in its header or masks") from error
     if not whole:
         raise TicketError(f"{path} is corrupted: its content does not have the digest that its header states")
