@@ -89,6 +89,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 @app.command("list")
 def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     """List the tasks, their scales, and the collections of tasks."""
+    from suite.experiment.domain import domains
     from suite.experiment.registry import Registry, collections
 
     registry, named = Registry(plugin or ()), known_methods(plugin or ())
@@ -97,13 +98,15 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
         print_json(
             {
                 "schema": 1,
-                "tasks": [{"task": t.id, "title": t.common["title"], "scales": list(t.scales)} for t in tasks],
+                "tasks": [{"task": t.id, "title": t.title, "scales": list(t.scales)} for t in tasks],
+                "domains": {domain.name: domain.title for domain in domains().values()},
                 "collections": [c.model_dump(mode="json") for c in collections().values()],
                 "methods": {name: fields["about"] for name, fields in named.items()},
             }
         )
         return
-    print_table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.common["title"]] for t in tasks])
+    print_table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.title] for t in tasks])
+    print_table("Domains", ["name", "what"], [[domain.name, domain.title] for domain in domains().values()])
     print_table(
         "Collections",
         ["name", "scale", "tasks"],

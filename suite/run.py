@@ -17,6 +17,7 @@ from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
+from suite.experiment.explain import needed_for
 from suite.experiment.loading import references
 from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
@@ -109,9 +110,10 @@ def _changed(options: RunOptions, given: Mapping[str, Any]) -> RunOptions:
     try:
         return RunOptions.model_validate({**options.model_dump(), **void, **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = {"first_replicate": "seed"}.get(str(first["loc"][0]), str(first["loc"][0]))
-        raise UsageError(f"--{name} {first['input']}: {first['msg'].lower()}") from error
+        field = str(error.errors()[0]["loc"][0])
+        needed, _ = needed_for(RunOptions, [field])
+        option = {"first_replicate": "seed"}.get(field, field)
+        raise UsageError(f"--{option} {given.get(field)}: {needed}") from error
 
 
 def plans_of(tasks: Iterable[Task], plugins: Iterable[Path]) -> list[Plan]:

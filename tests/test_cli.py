@@ -123,6 +123,35 @@ def test_json_is_all_that_is_printed(words: tuple[str, ...]) -> None:
     assert json.loads(done.stdout)["schema"] == 1
 
 
+def test_a_shown_task_is_run_from_the_file_that_it_is_saved_in(tmp_path: Path) -> None:
+    shown = lottery("show", VISION, "--scale", "smoke", "--set", "training.epochs=1", "--method", "one-shot").stdout
+    (tmp_path / "mine.toml").write_text(shown.replace(f'id = "{VISION}"', 'id = "vision/mine"'))
+    words = (
+        "plan",
+        "vision/mine",
+        "--plugin",
+        str(tmp_path / "mine.toml"),
+        "--levels",
+        "1",
+        "--arms",
+        "winning",
+        "--json",
+    )
+    (cost,) = json.loads(lottery(*words).stdout)["tasks"]
+    assert (cost["task"], cost["scale"]) == ("vision/mine", "smoke")
+    assert (cost["cells"], cost["steps"]) == (4, 2 * (8 + 8 - 2))
+
+
+def test_what_a_run_would_refuse_a_plan_refuses() -> None:
+    for change, words in (
+        ("model.name=vgg19", "model.name = 'vgg19': one of lenet-300-100"),
+        ("training.batch=5000", "training.batch = 5000 exceeds the 3500 training examples"),
+        ("data.settings.half=c", "data.settings.half = 'c': one of a, b"),
+    ):
+        refused = lottery("plan", VISION, "--set", change)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
+
+
 def test_listing_tasks_imports_no_torch() -> None:
     """What keeps `lottery list` quick."""
     code = "import sys; from suite.cli import list_tasks; list_tasks([], True); sys.exit('torch' in sys.modules)"
@@ -134,9 +163,13 @@ def test_listing_tasks_imports_no_torch() -> None:
     ("words", "code", "message"),
     [
         (("run", "vision/mnist5k-lenet"), 2, "unknown task 'vision/mnist5k-lenet'; nearest: vision/mnist5k-lenet300"),
-        (("run", TASK, "--levels", "-1"), 2, "--levels -1: input should be greater than or equal to 0"),
-        (("run", TASK, "--levels", "100000"), 2, "--levels 100000: input should be less than or equal to 200"),
-        (("run", TASK, "--seed", "99999999999999999999"), 2, "--seed 99999999999999999999: input should be less than"),
+        (("run", TASK, "--levels", "-1"), 2, "--levels -1: a whole number from 0 to 200 is needed"),
+        (("run", TASK, "--levels", "100000"), 2, "--levels 100000: a whole number from 0 to 200 is needed"),
+        (
+            ("run", TASK, "--seed", "99999999999999999999"),
+            2,
+            "99999: a whole number from 0 to 1000000 is",
+        ),
         (("run", TASK, "--set", "training.total_steps=99999999999999999999"), 2, "a whole number of at most"),
         (("run", TASK, "--set", "name="), 2, "--set: name = '': text of 1 to 80 characters is needed"),
         (("run", TASK, "--device", "meta"), 2, "--device meta: cpu, cuda, cuda:1, … or mps is needed"),

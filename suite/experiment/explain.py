@@ -34,12 +34,21 @@ def refusal(
         words = _words_of(first)
         of_a_setting = words.split(" = ")[0] in _schema_at(model, place).get("properties", {})
         return UsageError(f"{name}{'.' if of_a_setting else ': '}{words}" if name else words)
-    needed, choices = _needed(_schema_at(model, place), model.model_json_schema())
+    needed, choices = needed_for(model, place)
     if first["type"] == "missing" and len(place) == len(first["loc"]):
         return UsageError(f"{name} is missing: {needed}")
     value = _value_at(table, place)
     near = nearest(value, choices) if choices and isinstance(value, str) else ""
     return UsageError(f"{name} = {value!r}{near}: {needed}")
+
+
+def needed_for(model: type[BaseModel], place: Sequence[str]) -> tuple[str, list[str]]:
+    """What a setting of a model needs, in words, and the choices if it is one of some names."""
+    schema = _schema_at(model, place)
+    if "const" in schema or "enum" in schema:
+        choices = [str(choice) for choice in schema.get("enum", [schema.get("const")])]
+        return f"one of {', '.join(choices)}", choices
+    return f"{_noun(schema, model.model_json_schema())} is needed", []
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -97,14 +106,6 @@ def _value_at(table: object, place: Iterable[str]) -> object:
     return table
 
 
-def _needed(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """What a setting needs, in words, and the choices if it is one of some names."""
-    if "const" in schema or "enum" in schema:
-        choices = [str(choice) for choice in schema.get("enum", [schema.get("const")])]
-        return f"one of {', '.join(choices)}", choices
-    return f"{_noun(schema, root)} is needed", []
-
-
 def _noun(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     """`a number from 0 to 1`, `a list of 2 whole numbers of at least 1`, …"""
     schema = _resolved(schema, root)
@@ -160,4 +161,4 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 
 
 def _plain(bound: float) -> str:
-    return f"{bound:g}"
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"

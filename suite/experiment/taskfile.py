@@ -80,6 +80,11 @@ class TaskFile:
         """The task's id."""
         return str(self.common.get("id", ""))
 
+    @property
+    def title(self) -> str:
+        """The task in a few words; empty where only its scales have one."""
+        return str(self.common.get("title", ""))
+
     def at(self, scale: str, changes: Mapping[str, Any] | None = None) -> Task:
         """The task at a scale, with settings changed by dotted key (`training.total_steps`, or a method's field).
 
