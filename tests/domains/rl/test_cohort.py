@@ -73,7 +73,7 @@ def test_slots_begin_with_the_weights_of_single_learners(span: Span) -> None:
     ],
     ids=["task", "clipped", "other losses"],
 )
-@pytest.mark.parametrize("span", [Span(0, 20), Span(5, 20)])
+@pytest.mark.parametrize("span", [Span(0, 20), Span(5, 20), Span(5, 20, held=True)])
 def test_every_slot_takes_the_updates_of_stable_baselines3(settings: dict[str, Any], span: Span) -> None:
     spec = _spec({f"training.settings.{key}": value for key, value in settings.items()})
     cohort = _cohort(spec, 3, span)

@@ -316,6 +316,14 @@ def test_the_learning_rate_follows_the_schedule(span: Span, positions: list[int]
     assert used == pytest.approx([0.5e-3 * (1 - position / 8) for position in positions])
 
 
+def test_fine_tuning_keeps_the_last_rate_of_the_schedule() -> None:
+    spec = _spec("smoke", {"training.total_steps": 8, "training.optimizer.lr": 0.5e-3})
+    learner = _learner(Span(4, 8, held=True), spec=spec)
+    for until in (5, 8):
+        learner.advance(until)
+        assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.5e-3 / 8)
+
+
 def test_all_arms_of_a_replicate_share_the_seeds_of_their_environments() -> None:
     """A winning ticket starts at step k, a redrawn one at step 0: the difference between them is paired."""
 
