@@ -12,6 +12,9 @@ from suite.leaderboard.schema import Measured, Point
 FLOPS_FACTOR = 5.0
 """How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
 
+TELLING = 6
+"""Fewer values than these may be equal in two replicates by chance."""
+
 FASTEST_CORE = 1e13
 """FLOP/s that no core reaches: matrix units of 2026 give about 4e12 in bfloat16, vector units 2e11 in float32."""
 
@@ -92,9 +95,13 @@ def reused(entry: Measured) -> Iterator[str]:
                     yield f"{_name(place)} has the very weights of {_name(other)}"
     vectors: dict[tuple[object, ...], int] = {}
     for replicate in range(entry.protocol.replicates):
-        vector = tuple(_at(point.values, replicate) for points in entry.curves.values() for point in points)
-        if len(set(vector)) > 1 and vector in vectors:
-            yield f"replicates {vectors[vector]} and {replicate} have the same value everywhere: a seed was used twice"
+        vector = tuple(_at(p.values, replicate) for points in entry.curves.values() for p in points if p.level)
+        telling = len(vector) >= TELLING and len(set(vector)) > 1
+        if telling and vector in vectors:
+            yield (
+                f"replicates {vectors[vector]} and {replicate} have the same value everywhere below the dense network: "
+                "a seed was used twice"
+            )
         vectors.setdefault(vector, replicate)
 
 

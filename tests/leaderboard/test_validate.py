@@ -190,7 +190,11 @@ def copy_arm(table: Table) -> None:
         ),
         (go_on_after_divergence, "replicates", "winning level 2 replicate 0 was trained, but its ladder diverged at"),
         (one_replicate, "replicates", "one replicate has no interval: an entry has 2 or more"),
-        (copy_replicate, "seeds", "replicates 0 and 1 have the same value everywhere: a seed was used twice"),
+        (
+            copy_replicate,
+            "seeds",
+            "replicates 0 and 1 have the same value everywhere below the dense network: a seed was",
+        ),
         (copy_weights, "seeds", "random level 2 replicate 1 has the very weights of random level 2 replicate 0"),
         (copy_arm, "seeds", "random level 1 replicate 1 has the very weights of winning level 1 replicate 1"),
         (

@@ -301,11 +301,11 @@ def test_masks_that_do_not_fit_the_network_are_said_to_be_such(honest: Submissio
 
 
 def test_a_seed_that_was_used_again_is_caught(honest: Submission, board: Board) -> None:
-    """Replicate 1 is said to have the values of replicate 0, with digests of its own."""
+    """Replicate 1 is said to have the values of replicate 0 in two arms, with digests of its own."""
 
     def change(entry: Table) -> None:
-        for points in entry["curves"].values():
-            for point in points[1:]:
+        for arm in ("winning", "random"):
+            for point in entry["curves"][arm][1:]:
                 point["values"][1] = point["values"][0]
                 point["weights"][1] = point["weights"][0][::-1]
 
