@@ -221,6 +221,13 @@ def _with_references(request: Request) -> Request:
         return request  # its cells could not run either, and have said why; the other tasks have their page
 
 
+def _check_masks(planned: Plan, store: Store) -> None:
+    """Raise RunError naming a mask that is damaged: what was trained under it is not to be shown as if nothing were."""
+    for key in dict.fromkeys(cell.mask_key for cell in planned if cell.mask_key is not None):
+        if store.has_mask(key):
+            store.mask(key)
+
+
 def view_of(folder: Path) -> RunView:
     """All that the report of a run shows, from its store; raises UsageError when there is no run."""
     store = Store.open(folder)
@@ -228,6 +235,7 @@ def view_of(folder: Path) -> RunView:
     views = []
     for request in requests:
         task, planned = request.task, request.plan
+        _check_masks(planned, store)
         found = [result for cell in planned.shown if (result := store.cell(cell.key)) is not None]
         first, count = task.options.first_replicate, task.options.replicates
         views.append(
@@ -257,6 +265,7 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
     for request, planned in zip(requests, plans, strict=True):
         task = request.task
         results = {cell.key: store.cell(cell.key) for cell in planned}
+        _check_masks(planned, store)
         done = [key for key, result in results.items() if result is not None]
         rows.append(
             {

@@ -104,6 +104,17 @@ def test_levels_as_the_task_has_them_leave_its_choice_of_at_alone() -> None:
     assert other.options.at is None
 
 
+def test_status_report_and_compare_name_a_damaged_mask(tmp_path: Path) -> None:
+    """`compare` judges the view that the report shows."""
+    run(tmp_path / "run", levels=2)
+    (path, *_) = sorted((tmp_path / "run" / "masks").iterdir())
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    for shown in (progress_of, view_of):
+        with pytest.raises(RunError, match=rf"{path.name} .*: delete it and run again"):
+            shown(tmp_path / "run")
+
+
 def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "run")
     path = tmp_path / "run" / "run.json"
