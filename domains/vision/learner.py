@@ -22,6 +22,7 @@ class VisionLearner(SupervisedLearner):
     """Trains a classifier by cross-entropy; see `suite.experiment.learner.Learner`."""
 
     components = replace(SupervisedLearner.components, data=Dataset, model=Model)
+    draws = False  # batches follow the data stream; what is left is dropout, which a model has or has not
 
     @classmethod
     def parameter_shapes(cls, spec: TaskSpec) -> dict[str, tuple[int, ...]]:
@@ -71,12 +72,12 @@ class VisionLearner(SupervisedLearner):
 
     def recalibrate(self, n: int) -> None:
         """Batch-norm statistics from the first `n` training batches; nothing for a model without batch norm."""
-        norms = [layer for layer in self.model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+        layers = self.model.modules()
+        norms = [layer for layer in layers if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over the batches
-        self.model.train()
         with torch.no_grad():
             for step in range(n if norms else 0):
                 self.model(self._batch(step)[0])
@@ -86,7 +87,7 @@ class VisionLearner(SupervisedLearner):
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         rows = self._order.rows(step).to(self.device)
         train = self._splits["train"]
-        return train.images[rows], train.labels[rows]
+        return train.images.index_select(0, rows), train.labels.index_select(0, rows)
 
 
 def _network(spec: TaskSpec) -> nn.Module:

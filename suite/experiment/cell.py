@@ -12,7 +12,7 @@ import torch
 from suite.experiment import meter
 from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import RunError
-from suite.experiment.flops import StepFlops, count
+from suite.experiment.flops import StepFlops
 from suite.experiment.learner import Snapshot, Span
 from suite.experiment.loading import builder
 from suite.experiment.plan import DENSE, Cell, Prune
@@ -22,6 +22,7 @@ from suite.experiment.result import CellResult, Layer, Spent
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
 from suite.experiment.starting import check_same, dense_origin, kept_name, mask_of, notes_of, started, weights_at
+from suite.experiment.step_flops import step_flops
 from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -119,7 +120,8 @@ class _Training:
         traces = self._trainee.traces()
         share = len(self._cells)
         wall, cpu = (seconds / share for seconds in self._meter.seconds)
-        step_flops = _step_flops(self._first.spec.model_dump_json(), self._runtime.data)
+        peak = meter.peak()  # before FLOPs are counted on a learner of their own
+        each_step = _step_flops(self._first.spec.model_dump_json(), self._runtime.data)
         trained = []
         for i, cell in enumerate(self._cells):
             if cell.span.last in cell.kept_steps and not lost[i]:
@@ -152,9 +154,9 @@ class _Training:
                 spent=Spent(
                     wall_seconds=wall,
                     cpu_seconds=cpu,
-                    flops_dense=step_flops.dense * cell.steps,
-                    flops_sparse=step_flops.sparse(mask) * cell.steps,
-                    peak_memory=meter.peak(),
+                    flops_dense=each_step.dense * cell.steps if each_step else None,
+                    flops_sparse=each_step.sparse(mask) * cell.steps if each_step else None,
+                    peak_memory=peak,
                 ),
                 provenance=provenance(
                     cell.spec.data.fingerprint,
@@ -204,13 +206,11 @@ def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None
 
 
 @lru_cache(maxsize=8)
-def _step_flops(spec_json: str, data: Path | None) -> StepFlops:
-    """FLOPs of a step, counted once a process on a learner that is thrown away: counting changes no number."""
-    spec = TaskSpec.model_validate_json(spec_json)
-    learner = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), Runtime(data=data))
-    with count(learner.model) as flops:
-        learner.advance(1)
-    return flops
+def _step_flops(spec_json: str, data: Path | None) -> StepFlops | None:
+    """FLOPs of a step, counted once a process; None where they cannot be, which costs no result."""
+    spec, runtime = TaskSpec.model_validate_json(spec_json), Runtime(data=data)
+    span = Span(0, spec.training.total_steps)
+    return step_flops(lambda: builder(spec)(spec, Streams(spec.hash, 0), span, runtime), torch.device(runtime.device))
 
 
 def _prune(

@@ -1,20 +1,31 @@
-"""Training FLOPs of a step: as executed densely, and what they would be if pruned weights cost nothing."""
+"""Training FLOPs of a step: as executed densely, and what they would be if pruned weights cost nothing.
 
-from collections.abc import Callable, Iterator, Mapping
+Products are counted where torch executes them, below every layer and call form, and belong to the weights whose memory
+they read: a transposed, cut or converted weight is still that weight. `suite.experiment.step_flops` counts a learner's
+step this way without executing it.
+"""
+
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
+from suite.experiment.flop_formulas import FORMULAS, OPERANDS, PASSES_WEIGHTS_ON
 from suite.tickets.mask import Mask
+
+Shares = dict[str, float]
+"""How much of a tensor is each parameter's, by name."""
 
 
 class StepFlops:
-    """FLOPs of the steps counted: `dense` all products, `per_weight` those that one weight of a tensor causes."""
+    """FLOPs of the steps counted: `dense` all products, `per_weight` those that one weight of a tensor causes.
+
+    Where a layer uses parts of a tensor differently (the three projections in one matrix), `per_weight` is the mean.
+    """
 
     def __init__(self) -> None:
         self.dense = 0.0
@@ -28,68 +39,109 @@ class StepFlops:
 
 @contextmanager
 def count(model: nn.Module) -> Iterator[StepFlops]:
-    """Count a training step run inside: two FLOPs a multiply-add, forward and backward; no number is changed.
+    """Count the products executed inside, two FLOPs a multiply-add, forward and backward; no number is changed.
 
-    Dense products are torch's own count (its LSTM kernel on the CPU added). A weight of a linear, convolution or
-    recurrent layer causes its forward product, its own gradient's and, where the input has a gradient, that one's.
+    A product with a weight is that weight's, and so is the product that gives its gradient: the one that meets the
+    forward product's other factor again.
     """
-    flops = StepFlops()
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    handles = [
-        layer.register_forward_hook(_counting(layer, names, flops))
-        for layer in model.modules()
-        if isinstance(layer, nn.modules.conv._ConvNd | nn.RNNBase)
-    ]
-    counter = FlopCounterMode(display=False, custom_mapping=_lstm_kernels())
-    try:
-        with counter, _Linear(names, flops):
-            yield flops
-    finally:
-        for handle in handles:
-            handle.remove()
-        flops.dense = float(counter.get_total_flops())
+    counter = _Counter(model)
+    with counter:
+        yield counter.flops
 
 
-class _Linear(TorchFunctionMode):
-    """Sees every `linear`, in a layer or by itself, so that a weight used twice (tied embeddings) is counted twice."""
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = StepFlops()
+        self._sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+        self._weights = _Weights(model)
+        # Products that will give a weight's gradient, by the memory of the other factor, which must stay its own.
+        self._expected: dict[tuple[int, float], list[tuple[Shares, torch.UntypedStorage]]] = {}
 
-    def __init__(self, names: Mapping[int, str], flops: StepFlops) -> None:
-        super().__init__()
-        self._names, self._flops = names, flops
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, packet = kwargs or {}, func._overloadpacket
+        formula = FORMULAS.get(packet) or flop_registry.get(packet)
+        if formula is None and func is not torch.ops.prim.device.default:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self._add(packet, float(formula(*args, **kwargs, out_val=out)), args)
+        elif packet in PASSES_WEIGHTS_ON:
+            self._weights.pass_on(args, out)
+        return out
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is F.linear and id(args[1]) in self._names:
-            given: Tensor = args[0]
-            _add(self._flops, self._names[id(args[1])], given.numel() // given.shape[-1], given.requires_grad)
-        return func(*args, **(kwargs or {}))
+    def _add(self, packet: Any, flops: float, args: tuple[Any, ...]) -> None:
+        self.flops.dense += flops
+        if packet not in OPERANDS:
+            return
+        operands, expects_gradient = OPERANDS[packet]
+        factors = [arg for arg in args[operands] if isinstance(arg, Tensor)]
+        shares = self._weights.shares(factors)
+        if shares:
+            self._charge(shares, flops)
+            if expects_gradient and torch.is_grad_enabled():
+                for factor in factors:
+                    if not self._weights.of(factor):
+                        waiting = self._expected.setdefault((_memory(factor), flops), [])
+                        waiting.append((shares, factor.untyped_storage()))
+            return
+        for factor in factors:
+            if expected := self._expected.get((_memory(factor), flops)):
+                self._charge(expected.pop()[0], flops)
+                return
+
+    def _charge(self, shares: Shares, flops: float) -> None:
+        for name, share in shares.items():
+            each = flops * share / self._sizes[name]
+            self.flops.per_weight[name] = self.flops.per_weight.get(name, 0.0) + each
 
 
-def _counting(layer: nn.Module, names: Mapping[int, str], flops: StepFlops) -> Callable[[nn.Module, Any, Any], None]:
-    matrices = [names[id(parameter)] for parameter in layer.parameters(recurse=False) if parameter.dim() > 1]
+class _Weights:
+    """Which parameters a tensor is made of, by its memory: views share it, and what `pass_on` is told of inherits."""
 
-    def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        given: Tensor = inputs[0]
-        recurrent = isinstance(layer, nn.RNNBase)
-        uses = given.numel() // given.shape[-1] if recurrent else output.numel() // output.shape[1]
-        for name in matrices:
-            _add(flops, name, uses, recurrent or given.requires_grad)
+    def __init__(self, model: nn.Module) -> None:
+        self._parts: dict[int, list[tuple[int, int, Shares]]] = {}
+        self._held: list[torch.UntypedStorage] = []
+        for name, parameter in model.named_parameters():
+            first = int(parameter.storage_offset())
+            self._enter(parameter, first, first + parameter.numel(), {name: 1.0})
 
-    return hook
+    def _enter(self, tensor: Tensor, first: int, end: int, shares: Shares) -> None:
+        self._parts.setdefault(_memory(tensor), []).append((first, end, shares))
+        self._held.append(tensor.untyped_storage())  # no other tensor may get this address meanwhile
+
+    def of(self, tensor: Tensor) -> Shares:
+        """Shares of one tensor; none where it is no weight."""
+        parts = self._parts.get(_memory(tensor), [])
+        place = tensor.storage_offset()
+        return next((shares for first, end, shares in parts if first <= place < end), {})
+
+    def shares(self, factors: list[Tensor]) -> Shares:
+        """Shares of the factors of a product, those that are no weights left out."""
+        weights = [(factor.numel(), shares) for factor in factors if (shares := self.of(factor))]
+        total: Shares = {}
+        for size, shares in weights:
+            for name, share in shares.items():
+                total[name] = total.get(name, 0.0) + share * size / sum(s for s, _ in weights)
+        return total
+
+    def pass_on(self, args: tuple[Any, ...], out: Any) -> None:
+        """The result of a copy, conversion, join or scaling of weights is these weights."""
+        result = out[0] if isinstance(out, tuple | list) and out else out
+        if not isinstance(result, Tensor) or self._parts.get(_memory(result)):
+            return
+        given = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
+        shares: Shares = {}
+        for tensor in given:
+            if tensor.dim() > 1 and tensor.numel() <= result.numel():
+                for name, share in self.of(tensor).items():
+                    shares[name] = shares.get(name, 0.0) + share * tensor.numel() / result.numel()
+        if shares and sum(shares.values()) > 0.999:
+            self._enter(result, 0, max(1, result.untyped_storage().nbytes()), shares)
 
 
-def _add(flops: StepFlops, name: str, uses: int, with_input_gradient: bool) -> None:
-    products = 1 if not torch.is_grad_enabled() else 3 if with_input_gradient else 2
-    flops.per_weight[name] = flops.per_weight.get(name, 0.0) + 2.0 * products * uses
-
-
-def _lstm_kernels() -> dict[Any, Callable[..., int]]:
-    """torch's counter knows no fused recurrent kernel: one step multiplies the input's and the state's weights."""
-
-    def forward(x: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) -> int:
-        return int(2 * x[0] * x[1] * (w_input[0] * w_input[1] + w_hidden[0] * w_hidden[1]))
-
-    def backward(*shapes: Any, **kwargs: Any) -> int:
-        return 2 * forward(*shapes, **kwargs)
-
-    aten = torch.ops.aten
-    return {aten.mkldnn_rnn_layer: forward, aten.mkldnn_rnn_layer_backward: backward}
+def _memory(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

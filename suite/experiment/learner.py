@@ -60,7 +60,9 @@ class Learner(Protocol):
 
     The constructor takes `(spec, streams, span, runtime)`, draws the initial weights from `streams.seed("init")` and
     stands at `span.first`, with a fresh optimizer. After the core has put other weights in `model`, data, dropout and
-    learning rate go on from `span.first`.
+    learning rate go on from `span.first`. Copies of the weights that the constructor makes (a running mean, a target
+    network) are found by their values and follow the weights before the first step; see `Copying` and
+    `suite.experiment.copies`. torch's, numpy's and Python's global random numbers are seeded around every call.
 
     So that a plan refuses what a run would, a learner class may say more of itself, all of it optional: `components`,
     the readers of a task's tables (`suite.experiment.component.Components`); `parameter_shapes(spec)`, a classmethod
@@ -115,6 +117,14 @@ class Noted(Protocol):
 
     def notes(self) -> Mapping[str, str]:
         """Notes by name; they stand in the result of every cell."""
+
+
+@runtime_checkable
+class Copying(Protocol):
+    """A learner that takes care itself of what it copied from its weights, which are not looked for then."""
+
+    def weights_replaced(self) -> None:
+        """Copy again: called once before the first step, when the ticket's weights are in `model` and masked."""
 
 
 Build = Callable[[TaskSpec, Streams, Span, Runtime], Learner]

@@ -11,6 +11,7 @@ from suite.experiment.errors import RunError
 from suite.experiment.learner import Learner, Probed
 from suite.experiment.method import Method
 from suite.experiment.plan import Cell, Prune
+from suite.experiment.randomness import own_random
 from suite.experiment.store import Store
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.scores import CRITERIA, Scores, Weights
@@ -111,8 +112,7 @@ def scores(cell: Cell, learner: Learner, method: Method, handed: Mapping[str, An
     if criterion.needs_probes and not isinstance(learner, Probed):
         raise RunError(f"{cell.spec.id} has no probes, which criterion {criterion.name!r} needs")
     probes = learner.probes(method.probes) if criterion.needs_probes and isinstance(learner, Probed) else ()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(cell.streams.seed("score", cell.level))
+    with own_random(torch.device("cpu"), cell.streams.seed("score", cell.level)):
         return criterion.score(learner.model, probes, **handed)
 
 

@@ -1,9 +1,10 @@
 """What a finished cell says: the result JSON, one file per training run."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from suite.experiment.domain import ResultVersions
 from suite.experiment.frozen import Frozen
@@ -24,13 +25,22 @@ class Layer(Frozen):
 
 
 class Spent(Frozen):
-    """What the cell cost: wall and CPU seconds, training FLOPs if dense and by density, peak memory in bytes."""
+    """What the cell cost: wall and CPU seconds, training FLOPs if dense and by density, peak memory in bytes.
+
+    FLOPs are None where they could not be counted.
+    """
 
     wall_seconds: Annotated[float, Field(ge=0)]
     cpu_seconds: Annotated[float, Field(ge=0)]
-    flops_dense: Annotated[float, Field(ge=0)]
-    flops_sparse: Annotated[float, Field(ge=0)]
+    flops_dense: Annotated[float, Field(ge=0)] | None
+    flops_sparse: Annotated[float, Field(ge=0)] | None
     peak_memory: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _both_counted(self) -> "Spent":
+        if (self.flops_dense is None) != (self.flops_sparse is None):
+            raise ValueError("FLOPs are counted dense and by density, or neither")
+        return self
 
 
 def _is_a_date(text: str) -> str:
@@ -58,6 +68,12 @@ class Provenance(Frozen):
     device: Word
     execution: Word
     threads: Annotated[int, Field(ge=1)]
+
+
+def total_flops(results: Iterable["CellResult"], which: Literal["flops_dense", "flops_sparse"]) -> float | None:
+    """FLOPs of several cells; None where one of them was not counted."""
+    each = [getattr(result.spent, which) for result in results]
+    return None if None in each else float(sum(each))
 
 
 class CellResult(Frozen):

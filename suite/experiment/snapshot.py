@@ -9,29 +9,36 @@ from torch import Tensor, nn
 
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Snapshot
+from suite.experiment.optimizer_state import Packer, put_rest, take_rest, unpack
 from suite.tickets.replace import parameter_names
 
-_MODEL, _OPTIMIZER = "model.", "optimizer."
+_MODEL, _OPTIMIZER, _PARTS = "model.", "optimizer.", "optimizer-parts."
 
 
 def take(model: nn.Module, optimizer: torch.optim.Optimizer, meta: dict[str, Any]) -> Snapshot:
     """Copy of weights, buffers and optimizer state; tensors are named `model.<name>` and `optimizer.<state>.<name>`.
 
+    State in lists and tables, in parameter groups, and of parameters outside the model is kept too; RunError names what
+    is of no kind that a file can hold.
+
     A layer that stores its weight in another form gives the dense one from its own `state_dict` and offers
     `dense_state(parameter, value)`, which writes an optimizer tensor of the stored form densely.
     """
     tensors = {_MODEL + name: value.detach().clone() for name, value in model.state_dict().items()}
-    scalars: dict[str, Any] = {}
-    for parameter, (name, layer) in parameter_names(model).items():
+    packer, scalars = Packer(_PARTS), dict[str, Any]()
+    names = parameter_names(model)
+    for parameter, (name, layer) in names.items():
         dense_state = getattr(layer, "dense_state", None)
         for key, value in optimizer.state.get(parameter, {}).items():
             if not isinstance(value, Tensor):
-                scalars[f"{key}.{name}"] = value
+                scalars[f"{key}.{name}"] = packer.pack(f"{key}.{name}", value)
             elif value.shape == parameter.shape and dense_state is not None:
                 tensors[f"{_OPTIMIZER}{key}.{name}"] = dense_state(parameter, value).detach().clone()
             else:
                 tensors[f"{_OPTIMIZER}{key}.{name}"] = value.detach().clone()
-    return Snapshot(tensors, {**meta, "optimizer_scalars": scalars})
+    tensors.update(packer.tensors)
+    rest = take_rest(optimizer, names, tensors)
+    return Snapshot(tensors, {**meta, "optimizer_scalars": scalars, "optimizer_rest": rest})
 
 
 def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -62,11 +69,13 @@ def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) 
         parameter, layer = by_name[parameter_name]
         stored_state = getattr(layer, "stored_state", None)
         stored = stored_state(parameter, value) if value.dim() and stored_state is not None else value
-        device = parameter.device if value.dim() or on_device[parameter] else torch.device("cpu")
+        device = parameter.device if value.dim() or on_device.get(parameter) else torch.device("cpu")
         optimizer.state[parameter][key] = stored.detach().clone().to(device)
     for name, scalar in snapshot.meta["optimizer_scalars"].items():
         key, parameter_name = name.split(".", 1)
-        optimizer.state[by_name[parameter_name][0]][key] = scalar
+        parameter, _ = by_name[parameter_name]
+        optimizer.state[parameter][key] = unpack(scalar, snapshot.tensors, parameter.device)
+    put_rest(snapshot.meta["optimizer_rest"], snapshot.tensors, optimizer)
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -6,11 +6,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from suite.experiment.copies import Copies
 from suite.experiment.errors import Diverged
-from suite.experiment.learner import Cohort, Learner, Noted, Snapshot, Split
+from suite.experiment.learner import Cohort, Copying, Learner, Noted, Snapshot, Split
 from suite.experiment.loading import builder, cohort_builder, installed
 from suite.experiment.plan import Cell
+from suite.experiment.randomness import RandomState, from_bytes, own_random, restore, seed, state, to_bytes
 from suite.experiment.runtime import Runtime
+from suite.experiment.streams import Streams
 from suite.tickets.mask import Mask
 
 Weights = dict[str, Tensor]
@@ -60,7 +63,7 @@ class Trainee(Protocol):
 
 def build(cell: Cell, runtime: Runtime) -> Learner:
     """The cell's learner at the first step of its span, with its initial weights; RunError when it cannot be built."""
-    with installed(cell.spec):
+    with installed(cell.spec), own_random(torch.device(runtime.device), cell.streams.seed("init")):
         return builder(cell.spec)(cell.spec, cell.streams, cell.span, runtime)
 
 
@@ -73,15 +76,21 @@ def trainee(cells: Sequence[Cell], runtime: Runtime) -> Trainee:
     """One cell's learner, or the cohort of several."""
     first = cells[0]
     if first.cohort is None:
-        return _Alone(build(first, runtime))
+        return _Alone(build(first, runtime), first.streams, torch.device(runtime.device))
     streams = [cell.streams for cell in cells]
     return _Together(cohort_builder(first.spec)(first.spec, streams, first.span, runtime), len(cells))
 
 
 class _Alone:
-    def __init__(self, learner: Learner) -> None:
+    """One learner; its random numbers are seeded wherever it runs, its copies of its weights follow the ticket."""
+
+    def __init__(self, learner: Learner, streams: Streams, device: torch.device) -> None:
         self._learner, self.model, self.optimizer = learner, learner.model, learner.optimizer
-        self._diverged = False
+        own_copies = isinstance(learner, Copying)
+        self._copies = None if own_copies else Copies(learner, learner.model, learner.optimizer)
+        self._streams, self._device = streams, device
+        self._random: RandomState | None = None
+        self._started = self._diverged = False
 
     @property
     def step(self) -> int:
@@ -98,9 +107,16 @@ class _Alone:
         return [copied(self.model)]
 
     def advance(self, until: int) -> None:
+        self._start()
         try:
             if not self._diverged:
-                self._learner.advance(until)
+                with own_random(self._device):
+                    if self._random is None:
+                        seed(self._streams.seed("dropout", self.step), self._device)
+                    else:
+                        restore(self._random, self._device)
+                    self._learner.advance(until)
+                    self._random = state(self._device)
         except Diverged:
             self._diverged = True
 
@@ -108,7 +124,8 @@ class _Alone:
         return [self._diverged]
 
     def evaluate(self, split: Split) -> Sequence[Scores]:
-        return [self._learner.evaluate(split)]
+        with own_random(self._device, self._streams.seed("evaluation")):
+            return [self._learner.evaluate(split)]
 
     def traces(self) -> Sequence[Sequence[Scores]]:
         return [self._learner.trace()]
@@ -117,10 +134,31 @@ class _Alone:
         return dict(self._learner.notes()) if isinstance(self._learner, Noted) else {}
 
     def snapshot(self) -> Snapshot:
-        return self._learner.snapshot()
+        taken = self._learner.snapshot()
+        for i, (copy, _) in enumerate(self._copies.loose if self._copies else ()):
+            taken.tensors[f"copy.{i}"] = copy.detach().clone()
+        if self._random is not None:
+            taken.tensors["random.bytes"] = to_bytes(self._random)
+        return taken
 
     def restore(self, snapshot: Snapshot) -> None:
+        self._start()
         self._learner.restore(snapshot)
+        with torch.no_grad():
+            for i, (copy, _) in enumerate(self._copies.loose if self._copies else ()):
+                copy.copy_(snapshot.tensors[f"copy.{i}"])
+        if "random.bytes" in snapshot.tensors:
+            self._random = from_bytes(snapshot.tensors["random.bytes"])
+
+    def _start(self) -> None:
+        """Before the first step, when the ticket's weights are in the model and its mask is on them."""
+        if self._started:
+            return
+        self._started = True
+        if isinstance(self._learner, Copying):
+            self._learner.weights_replaced()
+        elif self._copies is not None:
+            self._copies.follow()
 
 
 class _Together:

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from suite.experiment.plan import DENSE, LADDER, Plan
 from suite.experiment.task import TaskMetric
 from suite.leaderboard.protocol import Place, trained
-from suite.leaderboard.schema import Measured, Point
+from suite.leaderboard.schema import Cost, Measured, Point
 
 FLOPS_FACTOR = 5.0
 """How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
@@ -117,20 +117,30 @@ def cost(entry: Measured, plan: Plan) -> Iterator[str]:
     steps = sum(cell.steps for cell in cells)
     if spent.steps != steps:
         yield f"{spent.steps} steps, the plan has {steps}"
-    if spent.flops_sparse > spent.flops_dense * (1 + 1e-9):
-        yield f"{spent.flops_sparse:.4g} sparse FLOPs are more than the {spent.flops_dense:.4g} dense ones"
-    unpruned = spent.flops_dense * sum(cell.steps for cell in cells if cell.level == 0) / max(1, steps)
-    if spent.flops_sparse < unpruned * (1 - 1e-9):
-        yield f"{spent.flops_sparse:.4g} sparse FLOPs are less than the dense runs alone take ({unpruned:.4g})"
-    expected = steps * spec.cost.flops_per_step
-    if expected and not expected / FLOPS_FACTOR <= spent.flops_dense <= expected * FLOPS_FACTOR:
-        yield f"{spent.flops_dense:.4g} dense FLOPs, by the task's own estimate about {expected:.4g}"
+    level_zero = sum(cell.steps for cell in cells if cell.level == 0) / max(1, steps)
+    yield from _flops(spent, spec.cost.flops_per_step * steps, level_zero)
     hours, fastest = (spent.cpu_hours, FASTEST_CORE) if device == "cpu" else (spent.gpu_hours, FASTEST_GPU)
-    least = spent.flops_sparse / fastest / 3600
+    flops = spent.flops_sparse or 0.0
+    least = flops / fastest / 3600
     if hours < least or hours == 0:
-        yield f"{hours:.4g} {device} hours for {spent.flops_sparse:.4g} FLOPs: no machine takes less than {least:.4g}"
+        yield f"{hours:.4g} {device} hours for {flops:.4g} FLOPs: no machine takes less than {least:.4g}"
     if device == "cpu" and spent.gpu_hours > 0:
         yield f"{spent.gpu_hours:.4g} gpu_hours of a run on the CPU"
+
+
+def _flops(spent: Cost, expected: float, level_zero: float) -> Iterator[str]:
+    """FLOPs that contradict each other or the task's estimate; `level_zero` is the dense runs' share of the steps."""
+    dense, sparse = spent.flops_dense, spent.flops_sparse
+    if dense is None or sparse is None:
+        if (dense is None) != (sparse is None):
+            yield "FLOPs are counted dense and by density, or neither"
+        return
+    if sparse > dense * (1 + 1e-9):
+        yield f"{sparse:.4g} sparse FLOPs are more than the {dense:.4g} dense ones"
+    if sparse < dense * level_zero * (1 - 1e-9):
+        yield f"{sparse:.4g} sparse FLOPs are less than the dense runs alone take ({dense * level_zero:.4g})"
+    if expected and not expected / FLOPS_FACTOR <= dense <= expected * FLOPS_FACTOR:
+        yield f"{dense:.4g} dense FLOPs, by the task's own estimate about {expected:.4g}"
 
 
 def remarkable(entry: Measured) -> Iterator[str]:

@@ -104,11 +104,11 @@ class Point(Frozen):
 
 
 class Cost(Frozen):
-    """What the run took, over all its cells; energy in kWh if it was measured."""
+    """What the run took, over all its cells; energy in kWh if it was measured, FLOPs if they could be counted."""
 
     steps: Count
-    flops_dense: Amount
-    flops_sparse: Amount
+    flops_dense: Amount | None
+    flops_sparse: Amount | None
     cpu_hours: Amount
     gpu_hours: Amount
     energy_kwh: Amount | None = None

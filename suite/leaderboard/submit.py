@@ -15,7 +15,7 @@ from suite.experiment.plan import DENSE, LADDER, Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request, needed
-from suite.experiment.result import CellResult, Provenance
+from suite.experiment.result import CellResult, Provenance, total_flops
 from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.leaderboard import protocol
@@ -238,13 +238,13 @@ def _curves(run: _Finished) -> dict[str, list[dict[str, Any]]]:
     return {arm: [point(arm, level) for level in levels] for arm, levels in protocol.levels(run.plan).items()}
 
 
-def _cost(run: _Finished) -> dict[str, float]:
+def _cost(run: _Finished) -> dict[str, float | None]:
     results = [result for _, result in run.done]
     on_gpu = run.plan.task.options.device.split(":")[0] != "cpu"
     return {
         "steps": sum(result.steps for result in results),
-        "flops_dense": sum(result.spent.flops_dense for result in results),
-        "flops_sparse": sum(result.spent.flops_sparse for result in results),
+        "flops_dense": total_flops(results, "flops_dense"),
+        "flops_sparse": total_flops(results, "flops_sparse"),
         "cpu_hours": sum(result.spent.cpu_seconds for result in results) / 3600,
         "gpu_hours": sum(result.spent.wall_seconds for result in results) / 3600 if on_gpu else 0.0,
     }

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, total_flops
 from suite.files import replace_file
 from suite.printing import count, jsonable
 from suite.results import words
@@ -225,8 +225,8 @@ def _cost(cells: Iterable[CellResult]) -> list[dict[str, Any]]:
             "cells": len(group),
             "wall": sum(cell.spent.wall_seconds for cell in group),
             "cpu": sum(cell.spent.cpu_seconds for cell in group),
-            "dense": sum(cell.spent.flops_dense for cell in group),
-            "sparse": sum(cell.spent.flops_sparse for cell in group),
+            "dense": total_flops(group, "flops_dense"),
+            "sparse": total_flops(group, "flops_sparse"),
             "memory": max((cell.spent.peak_memory for cell in group), default=0),
         }
         for arm, group in groups.items()

@@ -5,7 +5,8 @@ default generator, which the caller has seeded. One that needs weights of the de
 them by keyword. A third party adds a criterion by name through the entry-point group `lottery.scores` or `register`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol, get_args
@@ -97,7 +98,11 @@ def magnitude(model: nn.Module, probes: Sequence[Probe]) -> Scores:
 
 @register("signed-magnitude")
 def signed_magnitude(model: nn.Module, probes: Sequence[Probe]) -> Scores:
-    """w: keeps the largest positive weights, prunes the most negative first (Zhou et al. 2019, section 3)."""
+    """w: keeps the largest positive weights, prunes the most negative first (Zhou et al. 2019, section 3).
+
+    Raises TicketError for complex weights, which have no sign.
+    """
+    _refuse_complex("signed-magnitude", model)
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
@@ -129,10 +134,13 @@ def random_erk(model: nn.Module, probes: Sequence[Probe]) -> Scores:
 
 @register("snip", needs_probes=True)
 def snip(model: nn.Module, probes: Sequence[Probe]) -> Scores:
-    """|w dL/dw|, the connection sensitivity on the probes' batches (Lee et al. 2019, equation 6, unnormalised)."""
-    named = dict(model.named_parameters())
-    gradients = _mean_gradients(named, probes)
-    return {name: (weight.detach() * gradients[name]).abs() for name, weight in named.items()}
+    """|w dL/dw|, the connection sensitivity on the probes' batches (Lee et al. 2019, equation 6, unnormalised).
+
+    A frozen weight is scored as if it were trained.
+    """
+    with _differentiable(model) as named:
+        gradients = _mean_gradients(named, probes)
+    return _products(model, gradients, absolute=True)
 
 
 @register("grasp", needs_probes=True)
@@ -140,25 +148,28 @@ def grasp(model: nn.Module, probes: Sequence[Probe]) -> Scores:
     """w (H g): weights whose removal would lower the gradient norm are kept (Wang et al. 2020, equation 8, T = 1).
 
     The paper removes the largest -w H g, so low w H g is pruned here. g is the gradient over all probes, H their mean
-    Hessian; the product is exact (two backward passes a probe).
+    Hessian; the product is exact (two backward passes a probe). Frozen weights do not move, so g is that of the others.
     """
-    named = dict(model.named_parameters())
-    mean = _mean_gradients(named, probes)
-    product = {name: torch.zeros_like(weight) for name, weight in named.items()}
-    for probe in probes:
-        first = _gradients(probe.loss(), named, create_graph=True)
-        along = torch.stack([(first[name] * mean[name]).sum() for name in named]).sum()
-        for name, second in _gradients(along, named).items():
-            product[name] += second / len(probes)
-    return {name: weight.detach() * product[name] for name, weight in named.items()}
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    with _differentiable(model) as named:
+        mean = _mean_gradients(named, probes)
+        product = {name: torch.zeros_like(weight) for name, weight in named.items()}
+        for probe in probes:
+            first = _gradients(probe.loss(), named, create_graph=True)
+            along = torch.stack([_inner(first[name], mean[name]).sum() for name in trained]).sum()
+            for name, second in _gradients(along, named).items():
+                product[name] += second / len(probes)
+    return _products(model, product)
 
 
 @register("synflow", needs_probes=True)
 def synflow(model: nn.Module, probes: Sequence[Probe]) -> Scores:
     """|w dR/dw| with R the output sum of the network of absolute weights (Tanaka et al. 2020, equation 2).
 
-    Scored in float64, where the product over many layers neither overflows nor vanishes. Prune in 100 rounds.
+    Scored in float64, where the product over many layers neither overflows nor vanishes. Prune in 100 rounds. Raises
+    TicketError for complex weights, on whose absolute values a network need not be defined.
     """
+    _refuse_complex("synflow", model)
     kept = {name: (tensor, tensor.data) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     named = dict(model.named_parameters())
     try:
@@ -166,16 +177,37 @@ def synflow(model: nn.Module, probes: Sequence[Probe]) -> Scores:
             for name, (tensor, values) in kept.items():
                 dtype = torch.float64 if values.is_floating_point() else values.dtype
                 tensor.data = (values.abs() if name in named else values).to(dtype, copy=True)
-        gradients = _gradients(probes[0].flow(), named)
-        return {name: (weight.detach() * gradients[name]).abs() for name, weight in named.items()}
+        with _differentiable(model) as differentiable:
+            gradients = _gradients(probes[0].flow(), differentiable)
+        return _products(model, gradients, absolute=True)
     finally:
         for tensor, values in kept.values():
             tensor.data = values
 
 
+@contextmanager
+def _differentiable(model: nn.Module) -> Iterator[dict[str, nn.Parameter]]:
+    """Context in which all weights have gradients, dense ones: frozen weights and sparse embeddings too."""
+    weights = {n: weight for n, weight in model.named_parameters() if weight.is_floating_point() or weight.is_complex()}
+    frozen = [weight for weight in weights.values() if not weight.requires_grad]
+    sparse = [layer for layer in model.modules() if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.sparse]
+    try:
+        for weight in frozen:
+            weight.requires_grad_(True)
+        for layer in sparse:
+            layer.sparse = False
+        yield weights
+    finally:
+        for weight in frozen:
+            weight.requires_grad_(False)
+        for layer in sparse:
+            layer.sparse = True
+
+
 def _gradients(value: Tensor, named: dict[str, nn.Parameter], create_graph: bool = False) -> Scores:
     found = torch.autograd.grad(value, list(named.values()), create_graph=create_graph, materialize_grads=True)
-    return dict(zip(named, found, strict=True))
+    dense = [gradient.to_dense() if gradient.is_sparse else gradient for gradient in found]
+    return dict(zip(named, dense, strict=True))
 
 
 def _mean_gradients(named: dict[str, nn.Parameter], probes: Sequence[Probe]) -> Scores:
@@ -184,3 +216,23 @@ def _mean_gradients(named: dict[str, nn.Parameter], probes: Sequence[Probe]) -> 
         for name, gradient in _gradients(probe.loss(), named).items():
             mean[name] += gradient / len(probes)
     return mean
+
+
+def _products(model: nn.Module, factors: Scores, absolute: bool = False) -> Scores:
+    """Each weight times its factor; zero where there is none, as for whole numbers."""
+    found = {
+        name: _inner(weight.detach(), factors[name]) if name in factors else torch.zeros(weight.shape)
+        for name, weight in model.named_parameters()
+    }
+    return {name: product.abs() for name, product in found.items()} if absolute else found
+
+
+def _inner(one: Tensor, other: Tensor) -> Tensor:
+    """Products; of complex numbers, taken as pairs, the inner product."""
+    return (one.conj() * other).real if one.is_complex() else one * other
+
+
+def _refuse_complex(criterion: str, model: nn.Module) -> None:
+    for name, weight in model.named_parameters():
+        if weight.is_complex():
+            raise TicketError(f"criterion {criterion!r} cannot score {name!r}: its weights are complex")

@@ -107,7 +107,8 @@ class ToyCohort(Cohort):
             layer, local = name.split(".")
             stacked = torch.stack([dict(s.model.named_parameters())[name].detach() for s in self._slots])
             setattr(self.model[int(layer)], local, nn.Parameter(stacked))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self._slots[0]._rates[0])
+        self._rate = self._slots[0].optimizer.param_groups[0]["lr"]
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self._rate)
         self._span, self._step = span, span.first
 
     @property
@@ -121,7 +122,7 @@ class ToyCohort(Cohort):
     def advance(self, until: int) -> None:
         while self._step < until:
             for group in self.optimizer.param_groups:
-                group["lr"] = self._slots[0]._rates[0] * self._slots[0]._factor(self._step)
+                group["lr"] = self._rate * self._slots[0]._factor(self._step)
             batches = [points(slot._streams.seed("data", self._step)) for slot in self._slots]
             losses = [F.cross_entropy(self._scores(i, inputs), labels) for i, (inputs, labels) in enumerate(batches)]
             self.optimizer.zero_grad()

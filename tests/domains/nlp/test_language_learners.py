@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import pytest
 import torch
 from torch import Tensor
 
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
+from suite.experiment import supervised
 from suite.experiment.errors import Diverged, UsageError
 from suite.experiment.learner import Learner, Probed, Snapshot
 from suite.experiment.taskfile import Task
@@ -73,13 +73,7 @@ def test_dropout_follows_its_stream(learner: Make, name: str, monkeypatch: pytes
     assert losses[0] != losses[1]
     one = learner(name, **dropout(name))
     seeds: list[int] = []
-    seeded = one._seeded
-
-    def noted(seed: int) -> AbstractContextManager[None]:
-        seeds.append(seed)
-        return seeded(seed)
-
-    monkeypatch.setattr(one, "_seeded", noted)
+    monkeypatch.setattr(supervised, "seed", lambda value, _: seeds.append(value))
     one.advance(3)
     assert seeds == [one._streams.seed("dropout", step) for step in range(3)]
 
