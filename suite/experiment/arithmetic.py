@@ -14,9 +14,13 @@ WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 def environment(runtime: Runtime) -> dict[str, str]:
-    """Variables of a process that runs cells; its libraries read them once, when they are loaded."""
+    """Variables of a process that runs cells; its libraries read them once, when they are loaded.
+
+    The order of a set of words follows from the hash seed, which is drawn anew for every process that is given none.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {name: str(runtime.threads) for name in names} | (WORKSPACE if runtime.kind == "cuda" else {})
+    threads = {name: str(runtime.threads) for name in names}
+    return threads | {"PYTHONHASHSEED": "0"} | (WORKSPACE if runtime.kind == "cuda" else {})
 
 
 def gpus(runtime: Runtime) -> int:
