@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 import typer
 
 from suite.arguments import Data, Device, Threads, Workers
+from suite.bench import cli as bench
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.methods import known_methods, methods
 from suite.leaderboard import cli as leaderboard
@@ -289,6 +290,7 @@ def report(folder: Folder, as_json: Json = False) -> None:
 
 
 leaderboard.add_to(app)
+bench.add_to(app)
 
 
 def main() -> Never:

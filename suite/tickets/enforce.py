@@ -73,7 +73,7 @@ class Enforcement:
         if written or self._steps_to_sweep == 0:
             self._zero(optimizer)
         # A closure takes gradients inside the step, where no hook of ours stands between them and the optimizer.
-        self._sweep = not self._stays_zero or bool(args) or bool(kwargs)
+        self._sweep = not self._stays_zero or len(args) > 1 or bool(kwargs)  # the first is the optimizer
 
     def _after_step(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
         if self._sweep:

@@ -1,0 +1,1 @@
+"""Measurements of the suite's own speed: `lottery bench`."""

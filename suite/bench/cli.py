@@ -1,0 +1,64 @@
+"""The commands `lottery bench …`: parses, calls, prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suite.arguments import Data, Threads
+from suite.experiment.errors import UsageError
+from suite.printing import print_json, print_table
+
+app = typer.Typer(name="bench", no_args_is_help=True, help="Measure the suite's own speed on this machine.")
+
+
+def add_to(parent: typer.Typer) -> None:
+    """Add the group of commands to an application."""
+    parent.add_typer(app)
+
+
+@app.callback()
+def group() -> None:
+    """Measure the suite's own speed on this machine."""
+
+
+@app.command()
+def step(
+    task: Annotated[str, typer.Argument(help="A task whose learner follows a loss on batches.")] = (
+        "vision/mnist5k-lenet300"
+    ),
+    scale: Annotated[str, typer.Option("--scale", help="Scale of the task.")] = "lite",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds, each of which times every side once.")] = 41,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of every side in a round.")] = 50,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    threads: Threads = None,
+    data: Data = None,
+    plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")] = False,
+) -> None:
+    """Time a training step: a bare loop, the learner, and the learner under masks, interleaved in one run.
+
+    The times are medians over the rounds, the ratios medians of each round's ratio to its bare loop. Run it on a
+    machine that does nothing else: the load is printed.
+    """
+    from suite.bench.step import measure
+    from suite.experiment.registry import Registry
+    from suite.experiment.runtime import Runtime
+
+    found = Registry(plugin or ()).expand([task], scale)
+    if len(found) > 1:
+        raise UsageError(f"{task} is a collection: time one of {', '.join(file.id for file, _ in found)}")
+    ((file, at),) = found
+    times = measure(file.at(at).spec, rounds, steps, Runtime(device=device, data=data, threads=threads or 1))
+    if as_json:
+        print_json(times.as_json())
+        return
+    print_table(
+        f"A step of {times.task} at {times.scale}: {rounds} rounds of {steps} steps, {times.threads} thread(s), "
+        f"load {times.load[0]:.2f}",
+        ["side", "ms a step", "times the bare loop", "CPU ms", "times the bare loop's"],
+        [
+            [s.name, f"{1e3 * s.seconds:.4f}", f"{s.ratio:.3f}", f"{1e3 * s.cpu_seconds:.4f}", f"{s.cpu_ratio:.3f}"]
+            for s in times.sides
+        ],
+    )
