@@ -1,11 +1,11 @@
 """Whether what an entry says it cost fits what its cells cost when they are trained again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import fsum
 
 from suite.experiment.plan import Plan
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, total_flops
 from suite.leaderboard import protocol
 from suite.leaderboard.schema import Measured
 
@@ -38,27 +38,37 @@ def costs(entry: Measured, plan: Plan, found: Sequence[CellResult]) -> tuple[Cos
     """Steps, FLOPs and time of all the entry's cells by those that were trained again; nothing where none was.
 
     Every step has as many dense FLOPs. Of these a cell takes no less than the densest cell found that is sparser than
-    it, and no more than the sparsest that is denser. Time goes with the steps.
+    it, and no more than the sparsest that is denser. Time goes with the steps. FLOPs that could not be counted, here or
+    there, are not compared.
     """
     steps = fsum(result.steps for result in found)
-    dense = fsum(result.spent.flops_dense for result in found)
-    if not steps or not dense:
+    if not steps:
         return ()
     spent, cells = entry.cost, _cells(entry, plan)
     total = fsum(own for own, _ in cells)
-    taken = [(result.density, result.spent.flops_sparse / result.spent.flops_dense) for result in found]
-    least, most = (
-        fsum(own * _fraction(density, taken, up) for own, density in cells) * dense / steps for up in (False, True)
-    )
     on_cpu = entry.protocol.device == "cpu"
     seconds = fsum(result.spent.cpu_seconds if on_cpu else result.spent.wall_seconds for result in found)
     name, hours = ("CPU hours", spent.cpu_hours) if on_cpu else ("GPU hours", spent.gpu_hours)
     return (
         CostCheck("steps", spent.steps, total, total),
-        _about("dense FLOPs", spent.flops_dense, dense / steps * total, COUNTED),
-        CostCheck("sparse FLOPs", spent.flops_sparse, least / SHUFFLED, most * SHUFFLED),
+        *_flops(entry, cells, found),
         _about(name, hours, seconds / steps * total / 3600, TIMED),
     )
+
+
+def _flops(entry: Measured, cells: Sequence[tuple[int, float]], found: Sequence[CellResult]) -> Iterator[CostCheck]:
+    claimed_dense, claimed_sparse = entry.cost.flops_dense, entry.cost.flops_sparse
+    dense, steps = total_flops(found, "flops_dense"), fsum(result.steps for result in found)
+    if not dense or claimed_dense is None or claimed_sparse is None:
+        return
+    taken = [
+        (result.density, (result.spent.flops_sparse or 0.0) / (result.spent.flops_dense or 1.0)) for result in found
+    ]
+    least, most = (
+        fsum(own * _fraction(density, taken, up) for own, density in cells) * dense / steps for up in (False, True)
+    )
+    yield _about("dense FLOPs", claimed_dense, dense / steps * fsum(own for own, _ in cells), COUNTED)
+    yield CostCheck("sparse FLOPs", claimed_sparse, least / SHUFFLED, most * SHUFFLED)
 
 
 def _about(name: str, claimed: float, found: float, factor: float) -> CostCheck:
