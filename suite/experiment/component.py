@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest, refusal
@@ -125,11 +125,6 @@ class Epochs(Protocol):
 
     def epoch_steps(self, batch: int, settings: Any) -> int:
         """Steps in one pass over the training examples at a batch size and a learner's settings."""
-
-
-def field_descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """What each field of a model is, by its name; a field without a description is left out."""
-    return {name: field.description for name, field in model.model_fields.items() if field.description}
 
 
 def _replaces(new: type[Component], present: type[Component]) -> bool:
