@@ -13,6 +13,7 @@ from suite.arguments import Data, Device, Threads, Workers
 from suite.bench import cli as bench
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.methods import known_methods, methods
+from suite.experiment.pacing import TERMINATED, Terminated
 from suite.leaderboard import cli as leaderboard
 from suite.printing import count, minutes, print_json, print_table
 
@@ -78,7 +79,9 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Cells at a time (default: one a GPU, or as many as the cores serve).")
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (default: runs/<tasks>-<scale>).")]
-From = Annotated[list[Path] | None, typer.Option("--from", help="A run whose finished cells are taken over.")]
+From = Annotated[
+    list[Path] | None, typer.Option("--from", help="A run, or an exported one, whose finished cells are taken over.")
+]
 Sources = Annotated[str, typer.Option("--sources", help="Tasks whose tickets are transferred: a,b.")]
 Targets = Annotated[str, typer.Option("--targets", help="Tasks that the tickets are trained on: a,b.")]
 CarryOption = Annotated[
@@ -289,6 +292,21 @@ def report(folder: Folder, as_json: Json = False) -> None:
     typer.echo(f"report: {path}")
 
 
+@app.command()
+def export(
+    folder: Folder,
+    target: Annotated[Path, typer.Argument(help="A folder, or a file that ends in .zip.", show_default=False)],
+) -> None:
+    """Pack a run to keep or to send: results, masks and run.json, which `run --from` reads as it reads a run."""
+    from suite.experiment.exported import export as pack
+    from suite.experiment.store import Store
+
+    store = Store.open(folder)
+    with store.reading():
+        cells, masks = pack(store, target)
+    typer.echo(f"{count(cells, 'cell')} and {count(masks, 'mask')}: {target}")
+
+
 leaderboard.add_to(app)
 bench.add_to(app)
 
@@ -304,6 +322,8 @@ def main() -> Never:
         sys.exit(0)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Terminated:
+        _fail("ended by SIGTERM; finished and half-trained cells are kept, the same command goes on", TERMINATED)
     except Exception as error:  # whatever it is, a user gets one line
         if debug:
             raise

@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from suite.experiment.adopt import Finished, adopt
 from suite.experiment.arithmetic import gpus
 from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
 from suite.experiment.explain import needed_for
+from suite.experiment.exported import ExportedRun
 from suite.experiment.loading import references
 from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
@@ -25,10 +27,9 @@ from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
-from suite.experiment.result import CellResult
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime, cores
-from suite.experiment.store import FULL, DiskFull, Store
+from suite.experiment.store import FULL, CellFacts, DiskFull, Store, StoreSurvey
 from suite.experiment.taskfile import CARRIES, METHOD_KEYS, SET, Source, Task, nearest_key
 from suite.printing import count
 from suite.results.report import write_report
@@ -132,7 +133,7 @@ def run_tasks(
     """
     plans = plans_of(tasks, plugins)
     runtime = _runtime(tasks)
-    origins = [Store.open(source) for source in sources]
+    origins = [_origin(source) for source in sources]
     loaded = tuple(path.resolve() for path in plugins)
     with closing(_executor(tasks[0].options)) as executor:
         _check_learners(plans, executor, loaded, runtime)
@@ -209,8 +210,12 @@ def _execute(
         bars.close()
 
 
-def _adopt(plans: Iterable[Plan], source: Store, store: Store) -> int:
-    return store.adopt(source, (cell for plan in plans for cell in plan))
+def _origin(path: Path) -> Finished:
+    return ExportedRun(path) if ExportedRun.is_one(path) else Store.open(path)
+
+
+def _adopt(plans: Iterable[Plan], source: Finished, store: Store) -> int:
+    return adopt(store, source, (cell for plan in plans for cell in plan))
 
 
 def _with_references(request: Request) -> Request:
@@ -221,21 +226,21 @@ def _with_references(request: Request) -> Request:
         return request  # its cells could not run either, and have said why; the other tasks have their page
 
 
-def _check_masks(planned: Plan, store: Store) -> None:
+def _check_masks(planned: Plan, survey: StoreSurvey) -> None:
     """Raise RunError naming a mask that is damaged: what was trained under it is not to be shown as if nothing were."""
     for key in dict.fromkeys(cell.mask_key for cell in planned if cell.mask_key is not None):
-        if store.has_mask(key):
-            store.mask(key)
+        survey.has_mask(key)
 
 
 def view_of(folder: Path) -> RunView:
     """All that the report of a run shows, from its store; raises UsageError when there is no run."""
     store = Store.open(folder)
     requests = store.requests()
+    survey = store.survey()
     views = []
     for request in requests:
         task, planned = request.task, request.plan
-        _check_masks(planned, store)
+        _check_masks(planned, survey)
         found = [result for cell in planned.shown if (result := store.cell(cell.key)) is not None]
         first, count = task.options.first_replicate, task.options.replicates
         views.append(
@@ -259,13 +264,14 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
     """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells."""
     store = Store.open(folder)
     rows = []
+    survey = store.survey()
     requests = store.requests()
     plans = [request.plan for request in requests]
-    unplanned = [store.cell(key) for key in store.keys() - {cell.key for plan in plans for cell in plan}]
+    unplanned = [survey.cell(key) for key in survey.keys() - {cell.key for plan in plans for cell in plan}]
     for request, planned in zip(requests, plans, strict=True):
         task = request.task
-        results = {cell.key: store.cell(cell.key) for cell in planned}
-        _check_masks(planned, store)
+        results = {cell.key: survey.cell(cell.key) for cell in planned}
+        _check_masks(planned, survey)
         done = [key for key, result in results.items() if result is not None]
         rows.append(
             {
@@ -279,10 +285,11 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
                 "older": _older(task, [*results.values(), *unplanned]),
             }
         )
+    survey.keep()
     return rows
 
 
-def _older(task: Task, results: Iterable[CellResult | None]) -> list[dict[str, Any]]:
+def _older(task: Task, results: Iterable[CellFacts | None]) -> list[dict[str, Any]]:
     """A task's cells that code of today does not use, by place, with the versions of the code that made them."""
     sources = () if task.source is None else (replace(task.source.task, options=task.options),)
     today = {each.spec.hash: result_versions(each.trained_by) for each in (task, *sources)}

@@ -15,6 +15,7 @@ from suite.experiment.errors import RunError
 from suite.experiment.flops import StepFlops
 from suite.experiment.learner import Snapshot, Span
 from suite.experiment.loading import builder
+from suite.experiment.pacing import Pace, Terminated, on_termination
 from suite.experiment.plan import DENSE, Cell, Prune
 from suite.experiment.provenance import provenance
 from suite.experiment.prune import make_masks
@@ -34,7 +35,7 @@ Tell = Callable[[int, int], None]
 """Told now and then how far a cell is: (steps taken, steps in all)."""
 
 SNAPSHOT_SECONDS = 60.0
-PAUSES = 50
+"""Time between two snapshots of a half-trained cell."""
 
 
 def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime = HERE) -> None:
@@ -170,26 +171,40 @@ class _Training:
         return trained
 
     def _advance(self) -> None:
-        """Train to the end with the masks enforced, going on from a snapshot when one is there."""
-        first, running, store = self._first, self._trainee, self._store
-        span, mask = first.span, running.mask(self._masks)
-        saved = time.monotonic()
-        with enforce(running.model, running.optimizer, mask):
-            half_trained = store.snapshot(_partial(self._cells))
-            if half_trained is not None:
-                running.restore(half_trained)
-                self._meter.add(half_trained.meta["seconds"])
-            for stop in _stops(first):
-                self._keep_weights()
-                if stop <= running.step:
-                    continue
+        """Train to the end with the masks enforced, going on from a snapshot when one is there.
+
+        Snapshots follow the clock; at SIGTERM one is kept, and Terminated is raised.
+        """
+        first, running, span = self._first, self._trainee, self._first.span
+        mask = running.mask(self._masks)
+        with enforce(running.model, running.optimizer, mask), on_termination() as termination:
+            self._go_on()
+            pace, saved = Pace(), time.monotonic()
+            self._keep_weights()
+            while running.step < span.last:
+                kept = [step for step in first.kept_steps if step > running.step]
+                stop = min(running.step + pace.steps(), span.last, *kept)
                 running.advance(stop)
+                if running.step < stop:
+                    break  # it diverged
+                self._keep_weights()
                 self._tell(stop - span.first, first.steps)
-                if time.monotonic() - saved > SNAPSHOT_SECONDS and stop < span.last:
-                    taken = running.snapshot()
-                    taken.meta["seconds"] = self._meter.seconds
-                    store.put_snapshot(_partial(self._cells), taken)
+                if termination.asked or (stop < span.last and time.monotonic() - saved > SNAPSHOT_SECONDS):
+                    self._keep_half_trained()
                     saved = time.monotonic()
+                if termination.asked:
+                    raise Terminated
+
+    def _go_on(self) -> None:
+        half_trained = self._store.snapshot(_partial(self._cells))
+        if half_trained is not None:
+            self._trainee.restore(half_trained)
+            self._meter.add(half_trained.meta["seconds"])
+
+    def _keep_half_trained(self) -> None:
+        taken = self._trainee.snapshot()
+        taken.meta["seconds"] = self._meter.seconds
+        self._store.put_snapshot(_partial(self._cells), taken)
 
     def _keep_weights(self) -> None:
         step = self._trainee.step
@@ -238,13 +253,6 @@ def _unpruned(cell: Cell, score_at: str, store: Store) -> list[Prune]:
 def _needs_end(cell: Cell, known: CellResult | None, end: Weights | None, store: Store) -> bool:
     """Whether a finished cell is to be pruned and its trained weights are gone; a diverged one never is."""
     return known is not None and not known.diverged and end is None and bool(_unpruned(cell, "end", store))
-
-
-def _stops(cell: Cell) -> list[int]:
-    """Where training pauses: for progress, snapshots, and the weights that are kept."""
-    first, last = cell.span.first, cell.span.last
-    stops = {first + round((last - first) * n / PAUSES) for n in range(1, PAUSES + 1)}
-    return sorted((stops | set(cell.kept_steps)) - {first})
 
 
 def _cached_end(cell: Cell, store: Store) -> Weights | None:

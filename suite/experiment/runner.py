@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from suite.experiment.agenda import Agenda, Unit
 from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
+from suite.experiment.pacing import Terminated, on_termination
 from suite.experiment.plan import ArmFacts, Cell, CriterionFacts, Facts, Plan
 from suite.experiment.planner import plan
 from suite.experiment.plugins import code_of
 from suite.experiment.request import Request, request_of
 from suite.experiment.runtime import HERE, Runtime
-from suite.experiment.store import DiskFull, Store
+from suite.experiment.store import DiskFull, Store, StoreSurvey
 from suite.experiment.taskfile import Task
 from suite.experiment.transfer import plan_transfer
 
@@ -26,9 +28,6 @@ POLL_SECONDS = 0.25
 
 SILENT_SECONDS = 180.0
 """After so long without a sign of life a cell's process is named: it was stopped, or waits for something."""
-
-Unit = tuple[Cell, ...]
-"""What is run as one: a cell, or the cells of a cohort."""
 
 
 class Reporter(Protocol):
@@ -67,10 +66,6 @@ class Outcome:
     errors: list[BaseException] = field(default_factory=list)
     blocked: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
-
-    def stopped(self, cell: Cell) -> bool:
-        """Whether a cell cannot start."""
-        return cell.key in self.blocked or cell.key in self.lost
 
 
 def make_plan(task: Task) -> Plan:
@@ -146,41 +141,38 @@ def execute(
     Raises RunError for a corrupted store file, before anything is run, and KeyboardInterrupt with finished cells kept.
     """
     units = _united(plans)
-    done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, store)}
-    waiting = {key: unit for key, unit in units.items() if not all(cell.key in done for cell in unit)}
-    outcome = Outcome()
-    _block(waiting, done, store, outcome)
-    left = tuple(cell for unit in waiting.values() for cell in unit if not outcome.stopped(cell))
+    survey = store.survey()
+    done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, survey)}
+    survey.keep()
+    agenda = Agenda(units.values(), done, store.ticketless)
+    left = tuple(agenda.left)
+    outcome = Outcome(blocked=agenda.blocked, lost=agenda.lost)
     outcome.skipped = sum(map(len, units.values())) - len(left) - len(outcome.lost)
     reporter.begin(left, outcome.skipped, executor.slots)
     running: dict[Future[None], tuple[Unit, int]] = {}
     free = list(range(executor.slots))
     silent: set[str] = set()
-    try:
-        while waiting or running:
-            _block(waiting, done, store, outcome)
-            ready = [
-                unit
-                for unit in waiting.values()
-                if all(need in done for cell in unit if not outcome.stopped(cell) for need in cell.needs)
-            ]
-            ready.sort(key=lambda unit: not unit[0].prunes)  # ladders first: everything else hangs on them
-            for unit in ready[: len(free)]:
-                del waiting[unit[0].key]
-                slot = free.pop(0)
-                reporter.started(unit[0], slot)
-                running[executor.submit(Job(unit, store.root, plugins, runtime), slot)] = (unit, slot)
-            ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for unit, slot in running.values():
-                reporter.progress(slot, executor.steps(slot))
-                _name_if_silent(unit[0], slot, executor.silence(slot), silent, reporter)
-            for future in ended:
-                unit, slot = running.pop(future)
-                free.append(slot)
-                _settle(unit, slot, future, store, outcome, reporter)
-                done.update(cell.key for cell in unit if cell.key not in outcome.failed and not outcome.stopped(cell))
-    finally:
-        executor.close()
+    with on_termination() as termination:
+        try:
+            while True:
+                while free and (unit := agenda.next()) is not None:
+                    slot = free.pop(0)
+                    reporter.started(unit[0], slot)
+                    running[executor.submit(Job(unit, store.root, plugins, runtime), slot)] = (unit, slot)
+                if not running:
+                    break
+                ended, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for unit, slot in running.values():
+                    reporter.progress(slot, executor.steps(slot))
+                    _name_if_silent(unit[0], slot, executor.silence(slot), silent, reporter)
+                if termination.asked:
+                    raise Terminated
+                for future in ended:
+                    unit, slot = running.pop(future)
+                    free.append(slot)
+                    _settle(unit, slot, future, store, agenda, outcome, reporter)
+        finally:
+            executor.close()
     return outcome
 
 
@@ -193,30 +185,14 @@ def _name_if_silent(cell: Cell, slot: int, seconds: float, named: set[str], repo
         reporter.silent(cell, slot, seconds)
 
 
-def _is_done(cell: Cell, store: Store) -> bool:
-    result = store.cell(cell.key)
-    if result is None:
+def _is_done(cell: Cell, survey: StoreSurvey) -> bool:
+    """Whether a cell has a result and all masks that are wanted of it; raises RunError naming a damaged file."""
+    found = survey.cell(cell.key)
+    if found is None:
         return False
-    wanted = [prune for prune in cell.prunes if not (result.diverged and prune.method.score_at == "end")]
-    there = [prune for prune in wanted if store.has_mask(prune.key)]
-    for prune in there:
-        store.mask(prune.key)  # a corrupted one is said before anything runs
+    wanted = [prune for prune in cell.prunes if not (found.diverged and prune.method.score_at == "end")]
+    there = [prune for prune in wanted if survey.has_mask(prune.key)]
     return all(prune.optional or prune in there for prune in wanted)
-
-
-def _block(waiting: dict[str, Unit], done: set[str], store: Store, outcome: Outcome) -> None:
-    """Mark cells that cannot start: what they start from failed (blocked), or diverged and left no mask (lost).
-
-    A unit leaves `waiting` when nothing of it is left to do; the rest of a cohort runs without its blocked members.
-    """
-    for key, unit in list(waiting.items()):
-        for cell in unit:
-            if {*outcome.failed, *outcome.blocked}.intersection(cell.needs):
-                outcome.blocked[cell.key] = f"{cell.name} starts from a run that failed"
-            elif {*outcome.lost}.intersection(cell.needs) or (done.issuperset(cell.needs) and store.ticketless(cell)):
-                outcome.lost[cell.key] = f"{cell.name} starts from a run that diverged"
-        if all(cell.key in done or outcome.stopped(cell) for cell in unit):
-            del waiting[key]
 
 
 def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
@@ -229,21 +205,27 @@ def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
     return units
 
 
-def _settle(unit: Unit, slot: int, future: Future[None], store: Store, outcome: Outcome, reporter: Reporter) -> None:
+def _settle(
+    unit: Unit, slot: int, future: Future[None], store: Store, agenda: Agenda, outcome: Outcome, reporter: Reporter
+) -> None:
+    """Tell what came of a unit: its cells that could start have finished, or failed together."""
+    cells = [cell for cell in unit if not agenda.stopped(cell)]
     error = future.exception()
     if error is None:
-        for cell in (cell for cell in unit if not outcome.stopped(cell)):
+        for cell in cells:
             result = store.cell(cell.key)
             outcome.finished += 1
             reporter.finished(cell, slot, result.value if result else None)
+        agenda.finish(cells)
         return
     from suite.tickets.mask import TicketError
 
     outcome.errors.append(error)
     expected = isinstance(error, RunError | UsageError | WorkerDied | TicketError)
     message = str(error) if expected else f"{type(error).__name__}: {error}"
-    for cell in (cell for cell in unit if not outcome.stopped(cell)):
+    for cell in cells:
         outcome.failed[cell.key] = f"{cell.name}: {message}"
         reporter.failed(cell, slot, message)
+    agenda.fail(cells)
     if isinstance(error, DiskFull):
         raise error

@@ -1,27 +1,28 @@
 """Results by content key: written atomically, held by one runner at a time, resumable at any instant.
 
 `cells/<key>.json` one finished training run, `masks/<key>.safetensors` one ticket's mask, both worth keeping; `cache/`
-holds weights and half-trained snapshots, which can be made again and may be deleted at any time; `run.json` says what
-was asked for.
+holds weights and half-trained snapshots, which can be made again and may be deleted at any time, as may the ledgers
+(see `suite.experiment.ledger`); `run.json` says what was asked for.
 """
 
 import errno
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
+from suite.experiment import resultfile
+from suite.experiment.domain import ResultVersions
 from suite.experiment.errors import RunError, UsageError
-from suite.experiment.frozen import digest
 from suite.experiment.learner import Snapshot
+from suite.experiment.ledger import Ledger
 from suite.experiment.result import CellResult
-from suite.reading import Unreadable, read_bytes, read_json
+from suite.files import clean, temporary_name, write_file
+from suite.reading import Unreadable, read_bytes
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Cell
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or a quota, that is used up."""
+
+FOLDERS = ("cells", "masks", "cache")
+
+_log = logging.getLogger(__name__)
 
 
 class DiskFull(RunError):
@@ -50,15 +55,22 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._cells, self._masks = Ledger(root / "cells", ".json"), Ledger(root / "masks", ".safetensors")
 
     @classmethod
     def create(cls, root: Path) -> "Store":
-        """Make the folders; raises UsageError when they cannot be written, DiskFull when there is no room for them."""
+        """Make the folders, and clean them of what dead processes left half-written.
+
+        Raises UsageError when they cannot be written, DiskFull when there is no room for them.
+        """
         try:
-            for folder in ("cells", "masks", "cache"):
+            for folder in FOLDERS:
                 (root / folder).mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=root):
-                pass
+                clean(root / folder)
+            clean(root)
+            tried = temporary_name(root / "try")
+            tried.touch()
+            tried.unlink()
         except OSError as error:
             if error.errno in FULL:
                 raise DiskFull(root) from error
@@ -68,6 +80,8 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """An existing run; raises UsageError when there is none."""
+        if (root / "contents.json").is_file():
+            raise UsageError(f"{root} is an exported run: take it over with `lottery run … --from {root}`")
         if not (root / "run.json").is_file():
             raise UsageError(f"no run in {root}: it has no run.json; `lottery run` makes one")
         return cls(root)
@@ -99,40 +113,37 @@ class Store:
                     pass  # a folder that cannot be written has no runner of ours
             yield
 
+    def survey(self) -> "StoreSurvey":
+        """What is there now, without reading files that are known and unchanged."""
+        return StoreSurvey(self, self._cells, self._masks)
+
     # Finished cells
 
     def has(self, key: str) -> bool:
         """Whether a cell is finished."""
         return self._cell(key).is_file()
 
-    def keys(self) -> set[str]:
-        """Keys of all finished cells, whatever run they belong to."""
-        return {path.stem for path in (self.root / "cells").glob("*.json")}
-
     def cell(self, key: str) -> CellResult | None:
         """A finished cell; raises RunError naming the file when it is corrupted."""
         path = self._cell(key)
         try:
-            table = read_json(path)
-            if table["sha256"] != digest(table["cell"]):
-                raise ValueError("its content does not have the digest it states")
-            result = CellResult(**table["cell"])
-            if result.key != key:
-                raise ValueError(f"it holds cell {result.key}")
-            return result
+            return resultfile.from_bytes(read_bytes(path), key)
         except FileNotFoundError:
             return None
-        except (Unreadable, ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+        except (resultfile.BadResult, Unreadable) as error:
             raise RunError(
-                f"{path} is corrupted ({reason}): delete it and run again, the other cells are kept"
+                f"{path} is corrupted ({error}): delete it and run again, the other cells are kept"
             ) from error
+
+    def cell_keys(self) -> list[str]:
+        """Keys of all finished cells, of whatever task and version, in order."""
+        return sorted(self._cells.files())
 
     def put_cell(self, result: CellResult) -> None:
         """Keep a finished cell; like every `put`, raises DiskFull, or RunError naming a file that cannot be written."""
-        cell = result.model_dump(mode="json")
-        text = json.dumps({"sha256": digest(cell), "cell": cell}, indent=1, allow_nan=False)
-        self._write(self._cell(result.key), text.encode())
+        content = resultfile.to_bytes(result)
+        self._write(self._cell(result.key), lambda file: file.write(content))
+        self._cells.note(result.key, CellFacts.of(result).to_text())
 
     def _cell(self, key: str) -> Path:
         return self.root / "cells" / f"{key}.json"
@@ -153,13 +164,19 @@ class Store:
         except TicketError as error:
             raise RunError(f"{error}: delete it and run again, the other cells are kept") from error
 
+    def mask_keys(self) -> list[str]:
+        """Keys of all masks, of whatever task and method, in order."""
+        return sorted(self._masks.files())
+
     def ticketless(self, cell: "Cell") -> bool:
         """Whether a cell starts from a ticket that has not been made."""
         return cell.mask_key is not None and not self.has_mask(cell.mask_key)
 
     def put_mask(self, key: str, ticket: "Ticket") -> None:
         """Keep a ticket."""
-        self._write(self._mask(key), ticket.to_bytes())
+        content = ticket.to_bytes()
+        self._write(self._mask(key), lambda file: file.write(content))
+        self._masks.note(key, "ticket")
 
     def _mask(self, key: str) -> Path:
         return self.root / "masks" / f"{key}.safetensors"
@@ -167,30 +184,24 @@ class Store:
     # Weights and half-trained snapshots: a cache
 
     def snapshot(self, name: str) -> Snapshot | None:
-        """A cached snapshot; None when there is none, or none that can be read whole and has the digest it states."""
-        from safetensors import SafetensorError, safe_open
+        """A cached snapshot; None when there is none, or (said in a warning) a damaged one, which is never used."""
+        from suite.experiment.snapshotfile import Damaged, read_snapshot
 
-        from suite.experiment.snapshot import digest_of
-
+        path = self._cache(name)
         try:
-            with safe_open(self._cache(name), framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-                header = file.metadata()
-            if header["sha256"] != digest_of(tensors):
-                return None
-            return Snapshot(tensors, json.loads(header["meta"]))
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            return read_snapshot(path)
+        except FileNotFoundError:
+            return None
+        except Damaged as error:
+            _log.warning("%s is dropped, it is made again: %s", path, error)
+            self.drop_snapshot(name)
             return None
 
     def put_snapshot(self, name: str, snapshot: Snapshot) -> None:
         """Cache a snapshot."""
-        from safetensors.torch import save
+        from suite.experiment.snapshotfile import write_snapshot
 
-        from suite.experiment.snapshot import digest_of
-
-        tensors = {key: value.detach().cpu().contiguous().clone() for key, value in snapshot.tensors.items()}
-        header = {"meta": json.dumps(snapshot.meta), "sha256": digest_of(tensors)}
-        self._write(self._cache(name), save(tensors, metadata=header))
+        self._write(self._cache(name), lambda file: write_snapshot(file, snapshot))
 
     def drop_snapshot(self, name: str) -> None:
         """Forget a cached snapshot."""
@@ -217,47 +228,79 @@ class Store:
         """Keep what was asked for."""
         from suite.experiment.request import to_bytes
 
-        self._write(self.root / "run.json", to_bytes(requests))
+        content = to_bytes(requests)
+        self._write(self.root / "run.json", lambda file: file.write(content))
 
-    def adopt(self, other: "Store", cells: Iterable["Cell"]) -> int:
-        """Copy finished cells and their masks from another store, checked on the way; returns how many cells came.
-
-        Raises RunError, nothing being copied, when a cell or mask is in both and not the same: an equal key promises
-        equal bits on one machine type alone, and what starts from one would be judged beside the other.
-        """
-        cells = list(cells)
-        for cell in cells:
-            mine, theirs = self.cell(cell.key), other.cell(cell.key)
-            both = [prune.key for prune in cell.prunes if self.has_mask(prune.key) and other.has_mask(prune.key)]
-            if (mine and theirs and mine.weights_digest != theirs.weights_digest) or any(
-                self.mask(key).digest != other.mask(key).digest for key in both
-            ):
-                raise RunError(
-                    f"{cell.name} came out otherwise in {other.root} than in {self.root}: results of two machine types "
-                    "or versions do not mix; name another folder with --out"
-                )
-        adopted = 0
-        for cell in cells:
-            for prune in cell.prunes:
-                if other.has_mask(prune.key) and not self.has_mask(prune.key):
-                    self.put_mask(prune.key, other.mask(prune.key))
-            result = None if self.has(cell.key) else other.cell(cell.key)
-            if result is not None:
-                self.put_cell(result)
-                adopted += 1
-        return adopted
-
-    def _write(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
         try:
             path.parent.mkdir(exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            write_file(path, write, durable=True)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             if error.errno in FULL:
                 raise DiskFull(self.root) from error
             raise RunError(f"cannot write {path}: {error.strerror}; finished cells are kept") from error
+
+
+class CellFacts(NamedTuple):
+    """What a ledger says of a finished cell."""
+
+    diverged: bool
+    task_hash: str
+    method_hash: str
+    arm: str
+    level: int
+    replicate: int
+    core: int
+    learner: int
+
+    @classmethod
+    def of(cls, result: CellResult) -> "CellFacts":
+        """The facts of a result."""
+        own, made_by = result, result.result_versions
+        place = (own.arm, own.level, own.replicate)
+        return cls(own.diverged, own.task_hash, own.method_hash, *place, made_by.core, made_by.learner)
+
+    def to_text(self) -> str:
+        """A ledger's words."""
+        return json.dumps(self)
+
+    @property
+    def result_versions(self) -> ResultVersions:
+        """The versions of the code that made the result."""
+        return ResultVersions(core=self.core, learner=self.learner)
+
+
+class StoreSurvey:
+    """The cells and masks of a store at one moment."""
+
+    def __init__(self, store: Store, cells: Ledger, masks: Ledger) -> None:
+        self._store, self._cells, self._masks = store, cells.survey(), masks.survey()
+
+    def keys(self) -> set[str]:
+        """Keys of all finished cells, whatever run they belong to."""
+        return self._cells.keys()
+
+    def cell(self, key: str) -> CellFacts | None:
+        """A finished cell; None when it is not there, RunError naming its file when it is damaged."""
+
+        def read() -> str:
+            result = self._store.cell(key)
+            assert result is not None
+            return CellFacts.of(result).to_text()
+
+        text = self._cells.text(key, read)
+        return None if text is None else CellFacts(*json.loads(text))
+
+    def has_mask(self, key: str) -> bool:
+        """Whether a mask has been made; RunError naming its file when it is damaged."""
+
+        def read() -> str:
+            self._store.mask(key)
+            return "ticket"
+
+        return self._masks.text(key, read) is not None
+
+    def keep(self) -> None:
+        """Spare the next survey what this one had to read."""
+        self._cells.keep()
+        self._masks.keep()

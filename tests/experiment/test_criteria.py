@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from suite.experiment.adopt import adopt
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Span
 from suite.experiment.plan import Cell
@@ -69,7 +70,7 @@ def test_weights_that_a_criterion_asks_for_are_made_again_when_they_are_gone(tmp
     chosen = task(changes={"criterion": "greedy", "rewind_step": 7}, arms=("winning",), levels=2, replicates=1)
     plan, whole, _ = run(chosen, tmp_path / "whole")
     bare = Store.create(tmp_path / "bare")
-    bare.adopt(whole, [cell for cell in plan if cell.level == 0])
+    adopt(bare, whole, [cell for cell in plan if cell.level == 0])
     _, _, outcome = run(chosen, tmp_path / "bare")
     assert not outcome.failed
     assert [cell.weights_digest for cell in results(plan, bare).values()] == [

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from suite.experiment import cell as cell_module
+from suite.experiment.adopt import adopt
 from suite.experiment.cell import run_cells
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.method import Method
@@ -82,7 +83,7 @@ def test_final_weights_that_are_gone_are_made_again_bit_for_bit(
     chosen = task(changes={"retraining": retraining, "rewind_step": 7}, levels=3, arms=("winning",), exec=execution)
     plan, whole, _ = run(chosen, tmp_path / "whole")
     bare = Store.create(tmp_path / "bare")
-    bare.adopt(whole, [cell for cell in plan if cell.level < 3])
+    adopt(bare, whole, [cell for cell in plan if cell.level < 3])
     _, _, outcome = run(chosen, tmp_path / "bare")
     assert not outcome.failed
     assert outcome.finished == 2

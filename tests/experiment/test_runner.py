@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from suite.experiment import cell as cell_module
-from suite.experiment import meter
+from suite.experiment import meter, pacing
+from suite.experiment.adopt import adopt
 from suite.experiment.arithmetic import environment, reproducible
 from suite.experiment.errors import Diverged, RunError
 from suite.experiment.executors import InlineExecutor
@@ -172,7 +173,7 @@ def test_rewound_weights_are_replayed_when_the_cache_is_gone(tmp_path: Path) -> 
     plan, store, _ = run(task(changes={"rewind_step": 7}), tmp_path / "a")
     bare = Store.create(tmp_path / "b")
     ladder = [c for c in plan if c.arm == "dense"]
-    bare.adopt(store, ladder)
+    adopt(bare, store, ladder)
     assert not list((tmp_path / "b" / "cache").iterdir())
     _, _, outcome = run(task(changes={"rewind_step": 7}), tmp_path / "b")
     assert outcome.skipped == len(ladder)
@@ -199,6 +200,7 @@ def test_training_goes_on_from_a_snapshot_to_the_same_bits(tmp_path: Path, monke
     changes = {"model.dropout": 0.3}
     plan, store, _ = run(task(changes=changes, levels=1, replicates=1), tmp_path / "whole")
     monkeypatch.setattr(cell_module, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(pacing, "PAUSE_SECONDS", 0.0)  # after every step
     ticks = itertools.count()
     monkeypatch.setattr(meter.time, "perf_counter", lambda: float(next(ticks)))  # read once a step
 
@@ -231,6 +233,7 @@ def test_masks_are_not_lost_on_resume(tmp_path: Path, monkeypatch: pytest.Monkey
     kept = store.mask(cell.mask_key or "").mask
     (tmp_path / "cells" / f"{cell.key}.json").unlink()
     monkeypatch.setattr(cell_module, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(pacing, "PAUSE_SECONDS", 0.0)  # after every step
 
     class Killed(Exception):
         pass
@@ -521,7 +524,7 @@ def test_a_learner_that_does_not_give_the_metric_fails_its_cells_and_keeps_none(
 def test_a_corrupted_cell_stops_the_run_before_anything_is_trained(tmp_path: Path) -> None:
     plan, _store, _ = run(task(), tmp_path)
     path = tmp_path / "cells" / f"{plan.cells[3].key}.json"
-    path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 1.', 1))
+    path.write_text(path.read_text().replace('"accuracy":0.', '"accuracy":1.', 1))
     with pytest.raises(RunError, match=r"is corrupted .* delete it and run again"):
         run(task(), tmp_path)
     path.unlink()

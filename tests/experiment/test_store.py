@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.experiment.adopt import adopt
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.runner import make_plan
 from suite.experiment.store import DiskFull, Store
@@ -112,7 +113,7 @@ def test_cells_adopted_from_elsewhere_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "a" / "cells" / f"{plan.cells[0].key}.json"
     path.write_text(path.read_text().replace("accuracy", "acuracy"))
     with pytest.raises(RunError, match="corrupted"):
-        Store.create(tmp_path / "b").adopt(source, plan.cells[:1])
+        adopt(Store.create(tmp_path / "b"), source, plan.cells[:1])
 
 
 @pytest.mark.parametrize("part", ["cells", "masks"])
@@ -130,5 +131,5 @@ def test_what_came_out_otherwise_elsewhere_is_not_adopted(part: str, tmp_path: P
         there.put_mask(key, replace(there.mask(key), replicate=7))
     before = sorted((tmp_path / "here").rglob("*.json"))
     with pytest.raises(RunError, match=r"dense replicate 0 came out otherwise in .*there than in .*here"):
-        here.adopt(there, cells)
+        adopt(here, there, cells)
     assert sorted((tmp_path / "here").rglob("*.json")) == before

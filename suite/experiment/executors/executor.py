@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from suite.experiment.errors import RunError
+from suite.experiment.pacing import Terminated
 from suite.experiment.plan import Cell
 from suite.experiment.runtime import HERE, Runtime
 
@@ -47,7 +48,10 @@ class WorkerDied(Exception):
 
 
 def work(job: Job, tell: Callable[[int, int], None]) -> None:
-    """What every executor does with a job, in whatever process it is; RunError where its code wants to end that."""
+    """What every executor does with a job, in whatever process it is; RunError where its code wants to end that.
+
+    Raises Terminated when the process was asked to end by SIGTERM, and what it had is kept.
+    """
     from suite.experiment.cell import run_cells
     from suite.experiment.check import check_learner
     from suite.experiment.plugins import load_extensions
@@ -59,5 +63,7 @@ def work(job: Job, tell: Callable[[int, int], None]) -> None:
             check_learner(job.cells[0], job.runtime)
         else:
             run_cells(job.cells, Store(job.store), tell, job.runtime)
+    except Terminated:
+        raise
     except SystemExit as error:
         raise RunError(f"its code called sys.exit({error.code!r})") from error

@@ -21,6 +21,7 @@ from typing import Any
 
 from suite.experiment.errors import RunError
 from suite.experiment.executors.executor import Job, WorkerDied, work
+from suite.experiment.pacing import TERMINATED, Terminated
 
 BEAT_SECONDS = 1.0
 """Time between two signs of life."""
@@ -135,6 +136,8 @@ def _serve(pipe: Any, steps: Any, life: Any, parent: int) -> None:
         answer: tuple[BaseException | None, str] = (None, "")
         try:
             work(job, tell)
+        except Terminated:
+            raise
         except BaseException as error:  # whatever it is, it is the job's and not this process's
             answer = (_sendable(error), "".join(traceback.format_exception(error)))
         pipe.send(answer)
@@ -185,4 +188,6 @@ def _ending(code: int) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         return f"{name} (out of memory?)" if name == "SIGKILL" else name
+    if code == TERMINATED:
+        return "SIGTERM, and what it had is kept"
     return f"exit code {code} in the middle of a cell"
