@@ -229,3 +229,37 @@ def test_biases_and_the_output_layer_are_pruned_where_the_task_says_so(tmp_path:
     plugin.write_text(text.replace("prune_biases = false", "prune_biases = true"))
     outcome, _ = run(tmp_path / "run", plugin=str(plugin))
     assert outcome.finished == 4
+
+
+def test_a_strangers_run_is_read_without_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status and report are data; the plugin that it was made with is not even looked for."""
+    run(tmp_path / "run")
+
+    def loaded(*_: object) -> None:
+        raise AssertionError("a plugin was loaded")
+
+    for place in ("suite.experiment.plugins.load_plugin", "suite.experiment.registry.load_plugin"):
+        monkeypatch.setattr(place, loaded)
+    monkeypatch.setattr("suite.experiment.loading.importlib.import_module", loaded)
+    (row,) = progress_of(tmp_path / "run")
+    assert (row["done"], row["cells"]) == (4, 4)
+    (view,) = view_of(tmp_path / "run").tasks
+    assert len(view.cells) == 4
+    assert run_module.write(view_of(tmp_path / "run"), tmp_path / "run").is_file()
+
+
+def test_a_run_into_a_folder_loads_nothing_of_the_tasks_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's run.json may name any module as the references of its task."""
+    run(tmp_path / "run")
+    store = Store(tmp_path / "run")
+    (theirs,) = store.requests()
+    spec = theirs.spec.model_copy(update={"references": "antigravity:fly", "title": "Another"})
+    method = theirs.method.model_copy(update={"rewind_step": 3})
+    store.put_requests([theirs.model_copy(update={"spec": spec, "method": method, "references": None})])
+    asked: list[str | None] = []
+    monkeypatch.setattr(run_module, "references", lambda spec: asked.append(spec.references) or {})
+    run(tmp_path / "run")
+    assert asked == [None]
+    assert [request.spec.references for request in store.requests()] == ["antigravity:fly", None]

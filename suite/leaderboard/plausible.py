@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from suite.experiment.plan import DENSE, LADDER, Plan
 from suite.experiment.task import TaskMetric
 from suite.leaderboard.protocol import Place, trained
-from suite.leaderboard.schema import Cost, Measured, Point
+from suite.leaderboard.schema import EntryCost, EntryPoint, Measured
 
 FLOPS_FACTOR = 5.0
 """How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
@@ -56,7 +56,7 @@ def replicates(entry: Measured) -> Iterator[str]:
             yield f"replicate {replicate} has no value at all: a replicate may diverge on its way, not in every cell"
 
 
-def _ended(entry: Measured, arm: str, point: Point, replicate: int) -> Iterator[str]:
+def _ended(entry: Measured, arm: str, point: EntryPoint, replicate: int) -> Iterator[str]:
     where = f"{arm} level {point.level} replicate {replicate}"
     has_weights, score = point.weights[replicate] is not None, point.values[replicate]
     if score is not None and not has_weights:
@@ -69,7 +69,7 @@ def _ended(entry: Measured, arm: str, point: Point, replicate: int) -> Iterator[
         yield f"{where} is missing: no level before it diverged"
 
 
-def _source(entry: Measured, point: Point) -> bool:
+def _source(entry: Measured, point: EntryPoint) -> bool:
     """Whether masks of later levels are pruned from this point of the ladder."""
     method = entry.method.settings
     return method.schedule == "iterative" or (point.level == 0 and method.score_at == "end")
@@ -128,7 +128,7 @@ def cost(entry: Measured, plan: Plan) -> Iterator[str]:
         yield f"{spent.gpu_hours:.4g} gpu_hours of a run on the CPU"
 
 
-def _flops(spent: Cost, expected: float, level_zero: float) -> Iterator[str]:
+def _flops(spent: EntryCost, expected: float, level_zero: float) -> Iterator[str]:
     """FLOPs that contradict each other or the task's estimate; `level_zero` is the dense runs' share of the steps."""
     dense, sparse = spent.flops_dense, spent.flops_sparse
     if dense is None or sparse is None:

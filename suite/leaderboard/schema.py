@@ -90,7 +90,7 @@ class Protocol(Frozen):
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")]
 
 
-class Point(Frozen):
+class EntryPoint(Frozen):
     """One arm at one level: every replicate's test score, and the digest of its trained weights.
 
     A diverged replicate has no score (None); one whose ladder diverged at a level before was never trained here and
@@ -103,7 +103,7 @@ class Point(Frozen):
     weights: Annotated[tuple[Digest | None, ...], Field(min_length=1, max_length=1000)]
 
 
-class Cost(Frozen):
+class EntryCost(Frozen):
     """What the run took, over all its cells; energy in kWh if it was measured, FLOPs if they could be counted."""
 
     steps: Count
@@ -157,8 +157,8 @@ class Measured(Frozen):
     metric: Metric
     method: Submitted
     protocol: Protocol
-    curves: Annotated[dict[Arm, tuple[Point, ...]], Field(min_length=1, max_length=20)]
-    cost: Cost
+    curves: Annotated[dict[Arm, tuple[EntryPoint, ...]], Field(min_length=1, max_length=20)]
+    cost: EntryCost
     provenance: Provenance
     code: Text
     tickets: Annotated[tuple[TicketRef, ...], Field(max_length=200_000)]

@@ -12,7 +12,7 @@ from suite.experiment.task import Metric, TaskSpec
 from suite.leaderboard.board import BadEntry
 from suite.leaderboard.ranking import Contender, Rank, area_of, nearest, ranks, same_density
 from suite.leaderboard.reference import Hash, Reference, first_reference
-from suite.leaderboard.schema import Measured, Point, TaskRef
+from suite.leaderboard.schema import EntryPoint, Measured, TaskRef
 from suite.results.area import Area
 from suite.results.curve import CurvePoint, TaskCurves, point_of, statistic_of
 from suite.results.judge import AreaVerdict, Judgement, judge
@@ -82,7 +82,7 @@ def curves(entry: Measured) -> TaskCurves:
     return TaskCurves(spec, entry.method.settings, tuple(range(entry.protocol.replicates)), dense, drawn)
 
 
-def _point(point: Point, statistic: Statistic) -> CurvePoint:
+def _point(point: EntryPoint, statistic: Statistic) -> CurvePoint:
     diverged = tuple(r for r, value in enumerate(point.values) if value is None)
     return point_of(point.level, point.density, point.values, statistic, diverged=diverged)
 
@@ -127,7 +127,7 @@ def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing], known: 
     return Group(task, metric, tuple(sorted(standings, key=order)), densities(standings), reference, areas, places)
 
 
-def _check(entry: Measured, arm: str, points: Sequence[Point]) -> None:
+def _check(entry: Measured, arm: str, points: Sequence[EntryPoint]) -> None:
     levels = [point.level for point in points]
     if not levels or levels[0] != 0 or any(a >= b for a, b in pairwise(levels)):
         raise BadEntry(

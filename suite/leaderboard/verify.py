@@ -25,7 +25,7 @@ from suite.leaderboard.board import BadEntry, Board
 from suite.leaderboard.draw import chance, count_for, draw, draw_more, parsed
 from suite.leaderboard.masks import Tickets
 from suite.leaderboard.protocol import Place
-from suite.leaderboard.schema import Measured, Point
+from suite.leaderboard.schema import EntryPoint, Measured
 from suite.leaderboard.spending import costs
 from suite.leaderboard.validate import validate
 from suite.leaderboard.verdict import TELLING, CellCheck, MaskCheck, Verification, bits_owed
@@ -196,6 +196,13 @@ def _ancestors(unit: Iterable[Cell]) -> list[Cell]:
     return list(found.values())
 
 
+def _line(unit: Sequence[Cell]) -> Iterable[Cell]:
+    """The cells of a unit, and those that its weights descend from, which are trained on the way to it."""
+    origins = (cell.start.origin for cell in unit)
+    above = (cell for origin in origins if origin is not None for units in origin.line for cell in units)
+    return {cell.key: cell for cell in (*above, *unit)}.values()
+
+
 def shared_survivors(a: Mask, b: Mask) -> float | None:
     """Survivors of both masks / survivors of the larger; None for masks of different models."""
     try:
@@ -210,7 +217,7 @@ def _place(cell: Cell) -> Place:
     return cell.arm, cell.level, cell.replicate
 
 
-def _curve(entry: Measured, cell: Cell) -> tuple[Point, ...]:
+def _curve(entry: Measured, cell: Cell) -> tuple[EntryPoint, ...]:
     """What the entry claims of a cell's arm; the dense one begins every curve."""
     return entry.curves[LADDER if cell.arm == DENSE else cell.arm]
 

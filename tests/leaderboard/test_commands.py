@@ -133,3 +133,22 @@ def test_citing_gives_the_suite_and_both_papers(
     shown = capsys.readouterr().out
     assert shown.count("@") == 3
     assert all(number in shown for number in ("1906.02773", "1906.02768"))
+
+
+def test_a_verification_leaves_a_receipt_under_the_name_given(
+    submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["verify", str(submitted), *PLUGIN, "--count", "0.1", "--seed", "1", "--receipt", "Ada"]
+    assert lottery(words, monkeypatch) == 0
+    shown = capsys.readouterr()
+    (receipt,) = (submitted.parent.parent / "receipts" / "tutorial" / submitted.stem).iterdir()
+    assert f"receipt: {receipt}" in shown.err
+    assert "one changed cell was drawn with a chance of 15% or more" in shown.out
+    assert shown.out.splitlines()[-1].endswith("the claims hold (cells drawn with seed 1)")
+
+
+def test_submitting_asks_for_the_plugin_that_the_run_was_made_with(
+    finished: Path, board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lottery(["submit", str(finished), "--author", "Ada", "--board", str(board.root)], monkeypatch) == 2
+    assert "plugin breast_cancer.py (SHA-256" in capsys.readouterr().err

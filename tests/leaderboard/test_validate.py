@@ -220,7 +220,7 @@ def copy_arm(table: Table) -> None:
         (lambda t: t["provenance"].update(suite_version="best"), "provenance", "'best' was never released: it is no"),
         (lambda t: t.update(title="imp \u202eevah ew"), "schema", "title holds U+202E, which turns the direction of"),
         (lambda t: t["method"]["settings"].update(criterion="a\u2066b"), "schema", "method.settings.criterion holds"),
-        (lambda t: t["provenance"]["hardware"].update({"a\u2028b": "c"}), "schema", "a key of provenance.hardware"),
+        (lambda t: t["provenance"]["hardware"].update({"a\u2069b": "c"}), "schema", "a key of provenance.hardware"),
         (
             lambda t: (t["protocol"].update(at=[2]), [t["curves"][arm].pop(1) for arm in ("reinit", "random")]),
             "protocol",

@@ -351,6 +351,14 @@ def test_a_ticket_trained_past_its_rewind_step_is_caught(board: Board, tmp_path:
     assert not found.holds
 
 
+def test_a_cell_that_retrains_final_weights_is_trained_with_its_ladder(board: Board, tmp_path: Path) -> None:
+    """Level 2 begins with the end of level 1, which begins with the end of the dense run: neither is drawn."""
+    run = run_tutorial(tmp_path / "run", changes=("retraining=lr-rewind",))
+    (one,) = submissions(run, author="me", plugins=[TUTORIAL], description="Learning-rate rewinding.")
+    found = tried(put(board, one), board, "winning:2:0")
+    assert [(cell.name, found.as_claimed(cell)) for cell in found.cells] == [("winning:2:0", True)]
+
+
 def test_an_entry_that_is_not_valid_is_not_trained(
     honest: Submission, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
