@@ -46,13 +46,13 @@ def test_a_forged_entry_ends_with_1_and_says_why(
     submitted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = json.loads(submitted.read_text())
-    entry["curves"]["winning"][1]["values"][0] = 1.5
+    entry["cost"]["steps"] = 17
     submitted.write_text(json.dumps(entry))
     capsys.readouterr()
     assert lottery(["validate", str(submitted), *PLUGIN, "--json"], monkeypatch) == 1
     shown = capsys.readouterr()
     assert not json.loads(shown.out)["valid"]
-    assert "1.5" in shown.err
+    assert "17 steps, the plan has 2060" in shown.err
 
 
 def test_a_file_that_is_no_entry_is_wrong_use(
