@@ -18,7 +18,13 @@ prune_biases = false
 data = {name = "sklearn breast cancer", fingerprint = "not checked"}
 model = {hidden = 32}
 training = {total_steps = 150, batch = 32, optimizer = {name = "adam", lr = 0.01}}
-metric = {name = "accuracy", unit = "fraction", higher_is_better = true, chance = 0.63, margin = 0.02, lowest = 0.0, highest = 1.0}
+metric.name = "accuracy"
+metric.unit = "fraction"
+metric.higher_is_better = true
+metric.chance = 0.63
+metric.margin = 0.02
+metric.lowest = 0.0
+metric.highest = 1.0
 cost = {seconds_per_step = 5e-4, flops_per_step = 2e5}
 method = {rate = 0.5, rewind_step = 10}
 run = {levels = 3, replicates = 2}
