@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
 Formula = Callable[..., int]
@@ -37,7 +38,33 @@ def _trilinear(one: Any, weight: Any, other: Any, *_: Any, out_val: Any = None, 
     return int(2 * one.shape[0] * weight.numel() + 2 * out_val.numel() * other.shape[-1])
 
 
+def _convolution(x: Any, weight: Any, *rest: Any, out_val: Any = None, **__: Any) -> int:
+    """Every weight meets every output position, or every input position of a transposed convolution."""
+    transposed = bool(rest[4])  # bias, stride, padding, dilation, transposed
+    return int(2 * x.shape[0] * prod((x if transposed else out_val).shape[2:]) * weight.numel())
+
+
+def _convolution_backward(grad: Any, x: Any, weight: Any, *rest: Any, **__: Any) -> int:
+    """The same for each gradient that is asked for; torch's own formula forgets the groups in the weight's."""
+    transposed, wanted = bool(rest[4]), rest[7]  # bias sizes, stride, padding, dilation, transposed, …, groups, mask
+    return int(2 * x.shape[0] * prod((x if transposed else grad).shape[2:]) * weight.numel() * sum(wanted[:2]))
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))  # type: ignore[no-untyped-call]
+
+
+def _attention_backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    shapes = grad.shape, query.shape, key.shape, value.shape
+    return int(sdpa_backward_flop_count(*shapes))  # type: ignore[no-untyped-call]
+
+
 FORMULAS: dict[Any, Formula] = {
+    aten.convolution: _convolution,
+    aten._convolution: _convolution,
+    aten.convolution_backward: _convolution_backward,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
     aten.mkldnn_rnn_layer: _recurrent(backward=False),
     aten.mkldnn_rnn_layer_backward: _recurrent(backward=True),
     aten._cudnn_rnn: _cudnn_rnn,

@@ -133,13 +133,14 @@ class _Weights:
         result = out[0] if isinstance(out, tuple | list) and out else out
         if not isinstance(result, Tensor) or self._parts.get(_memory(result)):
             return
-        given = [a for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg]) if isinstance(a, Tensor)]
+        joined = bool(args) and isinstance(args[0], list | tuple)
+        given = [arg for arg in (args[0] if joined else args) if isinstance(arg, Tensor) and arg.dim() > 1]
+        whole = given if joined else [tensor for tensor in given if tensor.numel() == result.numel()][:1]
         shares: Shares = {}
-        for tensor in given:
-            if tensor.dim() > 1 and tensor.numel() <= result.numel():
-                for name, share in self.of(tensor).items():
-                    shares[name] = shares.get(name, 0.0) + share * tensor.numel() / result.numel()
-        if shares and sum(shares.values()) > 0.999:
+        for tensor in whole:
+            for name, share in self.of(tensor).items():
+                shares[name] = shares.get(name, 0.0) + share * tensor.numel() / result.numel()
+        if shares:
             self._enter(result, 0, max(1, result.untyped_storage().nbytes()), shares)
 
 

@@ -1,15 +1,16 @@
 """Pruned weights, their gradients and optimizer state are exactly zero after every step, whatever the optimizer."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop, SparseAdam
 
-from suite.tickets.enforce import enforce
+from suite.tickets import enforce as enforcing
+from suite.tickets.enforce import enforce, stays_zero
 from suite.tickets.mask import Mask, TicketError
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -304,3 +305,176 @@ def test_the_optimizer_of_another_model_is_refused_and_no_weight_is_touched() ->
     with pytest.raises(TicketError, match=r"the optimizer does not train '0\.weight'"):
         enforce(net, SGD(other.parameters(), lr=0.1), _mask(net))
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
+
+
+STAYING: dict[str, Callable[..., Optimizer]] = {
+    "sgd": lambda p: SGD(p, lr=0.1),
+    "sgd momentum decay": lambda p: SGD(p, lr=0.1, momentum=0.9, dampening=0.1, weight_decay=0.1),
+    "sgd nesterov": lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "sgd maximize": lambda p: SGD(p, lr=1e-3, momentum=0.9, maximize=True),
+    "sgd fused": lambda p: SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1, fused=True),
+    "adam": lambda p: Adam(p, lr=0.01, weight_decay=0.1),
+    "adam amsgrad": lambda p: Adam(p, lr=0.01, amsgrad=True, foreach=True),
+    "adam fused": lambda p: Adam(p, lr=0.01, weight_decay=0.1, fused=True),
+    "adam maximize": lambda p: Adam(p, lr=0.01, maximize=True),
+    "adamw": lambda p: AdamW(p, lr=0.01, weight_decay=0.5),
+    "adamw amsgrad fused": lambda p: AdamW(p, lr=0.01, weight_decay=0.5, amsgrad=True, fused=True),
+    "rmsprop": lambda p: RMSprop(p, lr=0.01, weight_decay=0.1),
+    "rmsprop centered momentum": lambda p: RMSprop(p, lr=0.01, centered=True, momentum=0.9, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("optimizer_name", STAYING)
+def test_zero_weights_state_and_gradients_stay_zero_without_a_sweep(optimizer_name: str) -> None:
+    """What `stays_zero` claims: here nothing but the gradient is ever cleared."""
+    net = _net()
+    mask, optimizer = _mask(net), STAYING[optimizer_name](net.parameters())
+    assert stays_zero(optimizer)
+    mask.apply(net)
+    for name, kept in mask.items():
+        net.get_parameter(name).register_hook(lambda gradient, kept=kept: gradient * kept)
+    for step in range(20):
+        _step(net, optimizer, step)
+        _assert_zero(net, optimizer, mask)
+
+
+def _sweeps(optimizer: Optimizer, net: nn.Module, steps: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """(gradients cleared, sweeps) in some steps after the first."""
+    counts = {"gradients": 0, "sweeps": 0}
+    clear, zero = enforcing._Masked._clear_gradient, enforcing.Enforcement._zero
+
+    def cleared(self: enforcing._Masked, parameter: Tensor) -> None:
+        counts["gradients"] += 1
+        clear(self, parameter)
+
+    def swept(self: enforcing.Enforcement, of: Optimizer) -> None:
+        counts["sweeps"] += 1
+        zero(self, of)
+
+    monkeypatch.setattr(enforcing._Masked, "_clear_gradient", cleared)
+    monkeypatch.setattr(enforcing.Enforcement, "_zero", swept)
+    with enforce(net, optimizer, _mask(net)):
+        _step(net, optimizer, 0)
+        counts.update(gradients=0, sweeps=0)
+        for step in range(steps):
+            _step(net, optimizer, 1 + step)
+        return counts["gradients"], counts["sweeps"]
+
+
+def test_a_known_optimizer_is_not_swept_and_its_gradients_are_cleared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = _net()
+    assert _sweeps(Adam(net.parameters(), lr=0.01, fused=True), net, 10, monkeypatch) == (10 * len(NAMES), 0)
+
+
+class OwnAdam(Adam):
+    """A foreign optimizer: what its steps do is not known."""
+
+
+def test_a_foreign_optimizer_is_swept_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = _net()
+    assert _sweeps(OwnAdam(net.parameters(), lr=0.01), net, 10, monkeypatch) == (10 * len(NAMES), 10)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: Adam(p, lr=0.01, eps=0.0),
+        lambda p: RMSprop(p, lr=0.01, eps=1e-42),
+        lambda p: Adam(p, lr=0.01, differentiable=True),
+        Adadelta,
+        lambda p: OwnAdam(p, lr=0.01),
+    ],
+)
+def test_an_optimizer_that_may_divide_zero_by_zero_or_is_foreign_is_not_trusted(make: Callable[..., Optimizer]) -> None:
+    assert not stays_zero(make(_net().parameters()))
+
+
+def test_the_denominators_of_half_precision_are_not_trusted() -> None:
+    assert not stays_zero(Adam(_net().half().parameters(), lr=0.01))  # 1e-8 is zero there
+    assert stays_zero(Adam(_net().bfloat16().parameters(), lr=0.01))
+
+
+def test_gradients_that_a_closure_assigns_inside_the_step_do_no_harm() -> None:
+    net = _net()
+    mask, optimizer = _mask(net), SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+    def closure() -> float:
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        return 0.0
+
+    with enforce(net, optimizer, mask):
+        for _ in range(3):
+            optimizer.step(closure)
+            for parameter in net.parameters():
+                parameter.grad = None
+            assert _assert_zero(net, optimizer, mask) == 3
+
+
+@pytest.mark.parametrize("trained", [True, False], ids=["in the optimizer", "left out of it"])
+def test_a_frozen_tensor_is_masked_and_stays_so_when_it_is_thawed(trained: bool) -> None:
+    net = _net()
+    frozen = net.get_parameter("0.weight").requires_grad_(False)
+    given = net.parameters() if trained else [p for p in net.parameters() if p.requires_grad]
+    mask, optimizer = _mask(net), Adam(given, lr=0.01)
+    with enforce(net, optimizer, mask):
+        assert not frozen.requires_grad
+        _step(net, optimizer, 0)
+        assert torch.equal(frozen != 0, mask["0.weight"])
+        if trained:
+            frozen.requires_grad_(True)
+            _step(net, optimizer, 1)
+            assert _assert_zero(net, optimizer, mask) == 6
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_complex_weights_are_masked(dtype: torch.dtype) -> None:
+    net = nn.ParameterDict({"w": nn.Parameter(torch.randn(4, 4, dtype=dtype))})
+    optimizer = Adam(net.parameters(), lr=0.1)
+    mask = Mask({"w": torch.eye(4, dtype=torch.bool)})
+    before = net["w"].detach().clone()
+    with enforce(net, optimizer, mask):
+        for _ in range(3):
+            optimizer.zero_grad()
+            (torch.ones(4, dtype=dtype) @ net["w"]).abs().square().sum().backward()
+            optimizer.step()
+    assert torch.equal(net["w"] != 0, mask["w"])
+    assert (net["w"].diagonal() != before.diagonal()).all()
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, lr=0.1), lambda p: SparseAdam(list(p), lr=0.1)])
+def test_sparse_gradients_are_cleared_in_the_rows_that_they_hold(make: Callable[..., Optimizer]) -> None:
+    net = nn.Embedding(10, 4, sparse=True)
+    optimizer = make(net.parameters())
+    mask, before = _mask(net, names=["weight"]), net.weight.detach().clone()
+    with enforce(net, optimizer, mask):
+        for step in range(5):
+            optimizer.zero_grad()
+            net(torch.tensor([step, step, step + 1])).square().sum().backward()
+            assert net.weight.grad is not None
+            assert not net.weight.grad.to_dense()[~mask["weight"]].any()
+            optimizer.step()
+    kept = mask["weight"]
+    assert not net.weight.detach()[~kept].any()
+    assert (net.weight != before)[:6][kept[:6]].all()
+
+
+def test_state_in_lists_and_tables_is_zeroed() -> None:
+    class Listing(Optimizer):
+        def __init__(self, params: Iterable[nn.Parameter]) -> None:
+            super().__init__(params, {})
+
+        @torch.no_grad()
+        def step(self, closure: None = None) -> None:  # type: ignore[override]
+            for parameter in self.param_groups[0]["params"]:
+                self.state[parameter] = {"past": [torch.ones_like(parameter)], "by": {"k": torch.ones_like(parameter)}}
+                parameter.add_(1.0)
+
+    net = _net()
+    mask, optimizer = _mask(net), Listing(net.parameters())
+    with enforce(net, optimizer, mask):
+        _step(net, optimizer, 0)
+        for name, kept in mask.items():
+            state = optimizer.state[net.get_parameter(name)]
+            for tensor in (net.get_parameter(name).detach(), state["past"][0], state["by"]["k"]):
+                assert torch.equal(tensor != 0, kept)
