@@ -279,3 +279,95 @@ def test_a_registered_criterion_is_found_by_its_name_and_may_be_registered_again
     register("constant", needs_probes=True)(constant)
     assert CRITERIA["constant"].score is constant
     assert CRITERIA["constant"].needs_probes
+
+
+def _frozen_net() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3))
+    net[2].requires_grad_(False)
+    return net
+
+
+class _Square:
+    def __init__(self, net: nn.Module, inputs: Tensor) -> None:
+        self._net, self._inputs = net, inputs
+
+    def loss(self) -> Tensor:
+        return self._net(self._inputs).abs().square().mean()
+
+    def flow(self) -> Tensor:
+        return self._net(
+            self._inputs.new_ones(1, self._inputs.shape[1], dtype=next(self._net.parameters()).dtype)
+        ).sum()
+
+
+@pytest.mark.parametrize("criterion", ["snip", "synflow"])
+def test_frozen_weights_are_scored_as_trained_ones_and_stay_frozen(criterion: str) -> None:
+    net = _frozen_net()
+    probes = [_Square(net, torch.randn(5, 4))]
+    found = CRITERIA[criterion].score(net, probes)
+    assert [p.requires_grad for p in net[2].parameters()] == [False, False]
+    net[2].requires_grad_(True)
+    expected = CRITERIA[criterion].score(net, probes)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert found["2.weight"].any()
+
+
+def test_grasp_takes_the_gradient_norm_of_the_trained_weights_alone() -> None:
+    net = _frozen_net()
+    x = torch.randn(5, 4)
+    found = CRITERIA["grasp"].score(net, [_Square(net, x)])
+    net[2].requires_grad_(True)
+    trained = [p for name, p in net.named_parameters() if not name.startswith("2.")]
+    gradients = torch.autograd.grad(net(x).square().mean(), trained, create_graph=True)
+    half = 0.5 * torch.stack([g.square().sum() for g in gradients]).sum()
+    for name, weight in net.named_parameters():
+        expected = weight.detach() * torch.autograd.grad(half, weight, retain_graph=True)[0]
+        torch.testing.assert_close(found[name], expected)
+
+
+@pytest.mark.parametrize("criterion", ["snip", "grasp"])
+def test_sparse_embeddings_have_the_scores_of_dense_ones(criterion: str) -> None:
+    torch.manual_seed(0)
+    sparse = nn.Embedding(10, 4, sparse=True)
+    dense = nn.Embedding.from_pretrained(sparse.weight.detach().clone(), freeze=False)
+
+    class Tokens:
+        def __init__(self, net: nn.Embedding) -> None:
+            self._net = net
+
+        def loss(self) -> Tensor:
+            return self._net(torch.tensor([1, 1, 4])).tanh().square().sum()
+
+        flow = loss
+
+    found, expected = (CRITERIA[criterion].score(net, [Tokens(net)])["weight"] for net in (sparse, dense))
+    assert sparse.sparse
+    assert not found.is_sparse
+    torch.testing.assert_close(found, expected)
+
+
+class _Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(4, 3, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.w.dtype) @ self.w
+
+
+def test_complex_weights_are_scored_as_pairs_of_numbers() -> None:
+    torch.manual_seed(0)
+    net, x = _Complex(), torch.randn(5, 4)
+    found = CRITERIA["snip"].score(net, [_Square(net, x)])["w"]
+    pair = torch.view_as_real(net.w.detach()).clone().requires_grad_()
+    loss = (x.to(torch.complex64) @ torch.view_as_complex(pair)).abs().square().mean()
+    expected = (pair * torch.autograd.grad(loss, pair)[0]).sum(-1).abs()
+    torch.testing.assert_close(found, expected.detach())
+
+
+@pytest.mark.parametrize("criterion", ["synflow", "signed-magnitude"])
+def test_a_criterion_without_a_meaning_for_complex_weights_names_them(criterion: str) -> None:
+    net = _Complex()
+    with pytest.raises(TicketError, match=f"criterion '{criterion}' cannot score 'w': its weights are complex"):
+        CRITERIA[criterion].score(net, [_Square(net, torch.randn(5, 4))])
