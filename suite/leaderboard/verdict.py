@@ -24,12 +24,16 @@ TELLING = 10_000
 """A mask of fewer prunable weights may come out equal on any machine, and says nothing of this one."""
 
 
+ENOUGH_MASKS = 3
+"""So many masks, all equal, say that this machine makes the entry's bits."""
+
+
 @dataclass(frozen=True)
 class MaskCheck:
     """The ticket's mask of a level, and the one pruned now: whether they are equal, and the survivors they share.
 
     `shared` is a fraction of the survivors; None when no mask could be made, or none of this shape. `telling`: it was
-    pruned from trained weights and is so large that equal masks mean equal bits.
+    pruned from trained weights and is large enough to tell machines apart.
     """
 
     level: int
@@ -76,14 +80,6 @@ class CellCheck:
             return None
         return self.sign * (self.claimed - self.found)
 
-    @property
-    def telling(self) -> str:
-        """What of it came out bit for bit, so that this machine makes the entry's bits; empty if nothing did."""
-        if self.same_weights and self.found is not None:
-            return f"the weights of {self.name}"
-        equal = [mask.level for mask in self.masks if mask.equal and mask.telling]
-        return f"the mask of level {equal[0]} replicate {self.replicate}" if equal else ""
-
     def agreement(self, tolerance: float) -> Agreement:
         """`exact` for the same weights and score, `within` for a score no further off than the tolerance."""
         if self.problem:
@@ -105,11 +101,20 @@ class CellCheck:
 
 
 def bits_owed(same_machine: bool, cells: Sequence[CellCheck]) -> str:
-    """Why all bits of an entry must come out here, whatever it says of its hardware; empty where others may."""
+    """Why all bits of an entry must come out here, whatever it says of its hardware; empty where others may.
+
+    One cell's weights tell. Masks do if all of them came out, three or more: single ones do on other machines too
+    (of four masks of 266,200 weights that another processor had made, one).
+    """
     if same_machine:
         return "same machine type"
-    told = next((cell.telling for cell in cells if cell.telling), "")
-    return told and f"{told} came out bit for bit here"
+    for cell in cells:
+        if cell.same_weights and cell.found is not None:
+            return f"the weights of {cell.name} came out bit for bit here"
+    telling = [mask.equal for cell in cells for mask in cell.masks if mask.telling]
+    if len(telling) >= ENOUGH_MASKS and all(telling):
+        return f"all {len(telling)} masks made again came out bit for bit here"
+    return ""
 
 
 @dataclass(frozen=True)

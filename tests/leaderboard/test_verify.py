@@ -553,12 +553,15 @@ def test_a_mask_that_shares_nine_tenths_is_enough_elsewhere() -> None:
     assert not check(0.9, 0.9, same=True, masks=(far,)).holds(False, 0.02)
 
 
-def test_bits_are_owed_for_the_machine_for_weights_and_for_large_masks_of_trained_weights() -> None:
+def test_bits_are_owed_for_the_machine_for_weights_and_for_large_masks_that_all_come_out() -> None:
     large, small = MaskCheck(2, True, 1.0, telling=True), MaskCheck(2, True, 1.0, telling=False)
     assert bits_owed(True, []) == "same machine type"
     assert bits_owed(False, [check(0.9, 0.9, same=True)]) == "the weights of winning:1:0 came out bit for bit here"
-    assert bits_owed(False, [check(0.9, 0.9, masks=(large,))]).startswith("the mask of level 2 replicate 0 came out")
-    assert bits_owed(False, [check(0.9, 0.9, masks=(small,))]) == ""
+    assert bits_owed(False, [check(0.9, 0.9, masks=(large,) * 3)]) == "all 3 masks made again came out bit for bit here"
+    assert bits_owed(False, [check(0.9, 0.9, masks=(large,) * 2)]) == ""
+    assert bits_owed(False, [check(0.9, 0.9, masks=(small,) * 3)]) == ""
+    other = MaskCheck(2, False, 0.99, telling=True)
+    assert bits_owed(False, [check(0.9, 0.9, masks=(large, large, large, other))]) == ""  # by chance, elsewhere
     assert bits_owed(False, [check(None, None, same=True)]) == ""  # weights that are no numbers are equal anywhere
 
 
