@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from suite.experiment.errors import UsageError
+from suite.experiment.exported import ExportedRun
 from suite.experiment.flops import count
 from suite.experiment.learner import Learner, Probed, Span
 from suite.experiment.loading import builder
 from suite.experiment.registry import Registry
+from suite.experiment.request import from_bytes
 from suite.experiment.runner import make_plan
 from suite.experiment.runtime import Runtime
-from suite.experiment.store import Store
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 from suite.tickets.mask import Mask
@@ -106,13 +107,13 @@ def test_the_output_layer_is_named_and_pruned_as_the_task_says(task_id: str) -> 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
 def test_a_committed_run_is_the_whole_run_of_the_present_task(folder: Path) -> None:
     """So `--from` finds every cell, and the README's numbers are those of the task as it is now."""
-    store = Store.open(folder)
-    (request,) = store.requests()
+    run, asked_for = ExportedRun(folder), folder / "run.json"
+    (request,) = from_bytes(asked_for.read_bytes(), asked_for)
     asked = request.task
     present = Registry().find(asked.spec.id).at(asked.spec.scale)
     assert (asked.spec.hash, asked.method.hash) == (present.spec.hash, present.method.hash)
     for cell in make_plan(asked):
-        result = store.cell(cell.key)
+        result = run.cell(cell.key)
         assert result is not None
         assert result.task_hash == present.spec.hash
-        assert all(store.has_mask(prune.key) for prune in cell.prunes)
+        assert all(run.has_mask(prune.key) for prune in cell.prunes)
