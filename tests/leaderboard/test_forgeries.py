@@ -84,9 +84,11 @@ CHANGES = {
     "total_steps = 150": "total_steps = 40",
     "levels = 3, replicates = 2": "levels = 3, replicates = 5",
     "flops_per_step = 2e5": "flops_per_step = 2.5e6",
-    '"accuracy", unit = "fraction", higher_is_better = true, chance = 0.63': (
-        '"loss", unit = "nats", higher_is_better = false, chance = 0.66'
-    ),
+    'metric.name = "accuracy"': 'metric.name = "loss"',
+    'metric.unit = "fraction"': 'metric.unit = "nats"',
+    "metric.higher_is_better = true": "metric.higher_is_better = false",
+    "metric.highest = 1.0\n": "",
+    "metric.lowest = 0.0\n": "",
     "right = self.model(self._inputs[rows]).argmax(1) == self._labels[rows]": (
         "loss = F.cross_entropy(self.model(self._inputs[rows]), self._labels[rows])"
     ),
