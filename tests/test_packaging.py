@@ -29,6 +29,7 @@ def test_the_wheel_holds_tasks_templates_and_leaderboards_but_no_tests(wheel: Pa
         "domains/nlp/tasks/kjv-lstm.toml",
         "domains/nlp/tasks/numbers-transformer.toml",
         "domains/nlp/tasks/fragments/imp.toml",
+        "domains/vision/tasks/fragments/vgg19.toml",
         "domains/vision/datasets/mnist5k.py",
         "suite/experiment/schedules/cosine.py",
         "domains/collections/quickstart.toml",

@@ -70,12 +70,19 @@ def put(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) 
         stored_state = getattr(layer, "stored_state", None)
         stored = stored_state(parameter, value) if value.dim() and stored_state is not None else value
         device = parameter.device if value.dim() or on_device.get(parameter) else torch.device("cpu")
-        optimizer.state[parameter][key] = stored.detach().clone().to(device)
+        optimizer.state[parameter][key] = _laid_out(stored.detach().clone().to(device), parameter)
     for name, scalar in snapshot.meta["optimizer_scalars"].items():
         key, parameter_name = name.split(".", 1)
         parameter, _ = by_name[parameter_name]
         optimizer.state[parameter][key] = unpack(scalar, snapshot.tensors, parameter.device)
     put_rest(snapshot.meta["optimizer_rest"], snapshot.tensors, optimizer)
+
+
+def _laid_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """A value of a weight's shape in the weight's memory layout: torch's fused optimizers read both in one pass."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride() or type(parameter) is not nn.Parameter:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -112,7 +112,10 @@ def test_each_way_to_draw_weights_has_its_own_spread(init: str) -> None:
     ("changes", "words"),
     [
         ({"model__init": "zeros"}, r"model\.init = 'zeros': one of glorot-normal, lecun-normal, torch"),
-        ({"model__name": "vgg"}, r"model\.name = 'vgg': one of lenet-300-100"),
+        (
+            {"model__name": "alexnet"},
+            r"model\.name = 'alexnet'; nearest: resnet, lenet-300-100: one of lenet-300-100, resnet, vgg",
+        ),
         ({"training__schedule__name": "step"}, r"training\.schedule\.milestones is missing"),
         ({"data__settings__train": "abc"}, r"data\.settings\.train = 'abc': a whole number of at least 1 is needed"),
         ({"data__settings__train": 0}, r"data\.settings\.train = 0: a whole number of at least 1 is needed"),
