@@ -228,6 +228,8 @@ def _kept_by_parameter(model: nn.Module, mask: Mask) -> dict[Tensor, _Kept]:
         if parameter.layout is not torch.strided:
             raise TicketError(f"masked tensor {name!r} has layout {parameter.layout}: a mask needs a strided tensor")
         where = kept.to(parameter.device)
+        if not isinstance(parameter, DTensor) and not parameter.is_contiguous():
+            where = torch.empty_like(parameter, dtype=torch.bool).copy_(where)  # laid out alike, an AND is fast
         if isinstance(parameter, DTensor):
             where = distribute_tensor(where, parameter.device_mesh, parameter.placements).to_local()
         here = _Kept(where)

@@ -151,6 +151,17 @@ def test_channels_last_lays_out_weights_and_activations_so_and_changes_numbers_i
     assert all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in (*weights, *seen))
 
 
+def test_a_mask_holds_whatever_the_memory_layout() -> None:
+    made = learner(small("adam", training__settings__channels_last=True))
+    mask = half_of(made)
+    with enforce(made.model, made.optimizer, mask):
+        made.advance(3)
+    for name, kept in mask.items():
+        parameter = made.model.get_parameter(name)
+        assert torch.equal(parameter != 0, kept), name
+        assert not made.optimizer.state[parameter]["exp_avg"][~kept].any()
+
+
 def watched(made: VisionLearner) -> list[Tensor]:
     """What the convolutions give from now on."""
     seen: list[Tensor] = []
@@ -188,3 +199,7 @@ def test_a_ladder_with_both_options_runs_and_keeps_the_density_of_its_levels(tmp
         ("dense", 0, 0): 1.0,
         **{(arm, level, 0): pytest.approx(0.5**level, abs=1e-3) for arm in ("winning", "random") for level in (1, 2)},
     }
+    dense, sparse = (found["winning", 2, 0].spent.flops_dense, found["winning", 2, 0].spent.flops_sparse)
+    assert dense is not None
+    assert sparse is not None
+    assert 0 < sparse < dense
