@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from suite.experiment.errors import UsageError
+
+Size = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)

