@@ -69,9 +69,9 @@ def reading(place: Path) -> Iterator[None]:
         raise
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RunError(f"{place} is truncated or damaged ({in_a_line(error)}): {SPOILT}") from error
-    except OSError as error:
-        raise RunError(f"{place} cannot be read: {error.strerror or in_a_line(error)}") from error
     except Exception as error:  # readers of a format raise all kinds for a file that is not of it
+        if isinstance(error, OSError) and error.errno is not None:
+            raise RunError(f"{place} cannot be read: {error.strerror}") from error
         raise RunError(f"{place} is not what it should be ({in_a_line(error)}): {SPOILT}") from error
 
 

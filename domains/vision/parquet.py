@@ -102,6 +102,8 @@ def _decoded(place: Path, image_column: str, label_column: str) -> tuple[Tensor,
     labels: list[int] = []
     with reading(place):
         rows = datasets.load_dataset("parquet", data_files=[str(place)], split="train", streaming=True)
+        if missing := {image_column, label_column} - set(rows.column_names or ()):
+            raise ValueError(f"no column {min(missing)}")
         encoded = rows.cast_column(image_column, datasets.Image(decode=False))
         for batch in encoded.iter(ROWS_AT_ONCE):
             opened = (Image.open(io.BytesIO(each["bytes"])) for each in batch[image_column])

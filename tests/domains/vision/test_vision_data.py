@@ -63,8 +63,8 @@ def test_splits_larger_than_the_data_are_refused() -> None:
 
 def test_unknown_names_are_refused_with_those_there_are() -> None:
     spec = task("smoke").spec.data
-    with pytest.raises(UsageError, match=r"data\.name = 'mnist'; nearest: mnist5k"):
-        load(spec.model_copy(update={"name": "mnist"}))
+    with pytest.raises(UsageError, match=r"data\.name = 'mnist5'; nearest: mnist5k"):
+        load(spec.model_copy(update={"name": "mnist5"}))
     with pytest.raises(UsageError, match=r"data\.settings\.pixels = 'bytes': one of unit, centred"):
         load(spec.model_copy(update={"settings": {**spec.settings, "pixels": "bytes"}}))
 
