@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 
 from domains.vision.data import Images, Splits
 from domains.vision.datasets import Dataset
@@ -39,11 +38,14 @@ class Noise(Dataset):
 
     name: ClassVar[str] = "noise"
 
+    train: int
+    validation: int
+    test: int
     side: int
     labels: int
 
     @property
-    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+    def shape(self) -> tuple[int, int, int]:
         return 3, self.side, self.side
 
     @property
@@ -53,12 +55,6 @@ class Noise(Dataset):
     @property
     def examples(self) -> int:
         return self.train
-
-    def stored(self, root: Path | None) -> Images:
-        raise NotImplementedError("random images are made split by split")
-
-    def scaled(self, pixels: Tensor) -> Tensor:
-        raise NotImplementedError("random images are made as the network sees them")
 
     def load(self, root: Path | None) -> tuple[Splits, str]:
         sizes = {"train": self.train, "validation": self.validation, "test": self.test}

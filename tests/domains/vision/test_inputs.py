@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import layouts
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import Data
+from tests.domains.vision import layouts
 
 IMAGES = torch.randint(1, 256, (64, 3, 6, 6), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 

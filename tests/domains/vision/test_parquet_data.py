@@ -4,14 +4,14 @@ from pathlib import Path
 
 import datasets
 import huggingface_hub
-import layouts
 import pytest
 import torch
-from layouts import drawn
 
 from domains.vision.data import Splits
 from domains.vision.datasets import Dataset
 from suite.experiment.errors import RunError
+from tests.domains.vision import layouts
+from tests.domains.vision.layouts import drawn
 
 
 @pytest.fixture(autouse=True)

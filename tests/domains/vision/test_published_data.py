@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.error import URLError
 
-import layouts
 import numpy as np
 import pytest
 import torch
 import torchvision
-from layouts import Part, drawn
 
 from domains.vision.cifar import unpickled
 from domains.vision.data import Images, Splits
@@ -20,6 +18,8 @@ from domains.vision.datasets import Dataset, load
 from domains.vision.published import Published
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.task import Data
+from tests.domains.vision import layouts
+from tests.domains.vision.layouts import Part, drawn
 
 Write = Callable[[Path, Part, Part], None]
 
