@@ -212,7 +212,7 @@ def test_content_that_is_no_safetensors_is_refused(tmp_path: Path, content: byte
 
 
 def test_a_directory_a_missing_file_and_a_symlink_to_nothing_are_refused(tmp_path: Path) -> None:
-    _assert_refused(tmp_path, "no ticket")
+    _assert_refused(tmp_path, "is no regular file")
     _assert_refused(tmp_path / "absent", "no ticket file")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "absent")
