@@ -77,8 +77,8 @@ def test_the_core_imports_no_domain_library() -> None:
     """Vision works with no RL or language library installed, and the core with none at all."""
     code = (
         "import sys; import suite.run, suite.experiment.cell, suite.results.report, suite.experiment.supervised;"
-        "print(sorted({'torchvision', 'gymnasium', 'stable_baselines3', 'num2words', 'tokenizers', 'sacrebleu',"
-        " 'mlxtend', 'domains.vision.data', 'domains.rl.learner', 'domains.nlp.data'} & set(sys.modules)))"
+        "print(sorted({'torchvision', 'datasets', 'gymnasium', 'stable_baselines3', 'num2words', 'tokenizers',"
+        " 'sacrebleu', 'mlxtend', 'domains.vision.data', 'domains.rl.learner', 'domains.nlp.data'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
