@@ -248,7 +248,7 @@ def _conclude(outcome: "Outcome", report: "Report") -> None:
 @app.command()
 def status(folder: Folder, as_json: Json = False) -> None:
     """Say how far a run is."""
-    from suite.run import progress_of
+    from suite.finished import progress_of
 
     rows = progress_of(folder)
     if as_json:
@@ -279,7 +279,8 @@ def status(folder: Folder, as_json: Json = False) -> None:
 @app.command()
 def report(folder: Folder, as_json: Json = False) -> None:
     """Write the report of a run from the cells that are finished, and print its summary."""
-    from suite.run import view_of, write
+    from suite.finished import view_of
+    from suite.run import write
 
     view = view_of(folder)
     if as_json:

@@ -14,12 +14,10 @@ from pydantic import ValidationError
 
 from suite.experiment.adopt import Finished, adopt
 from suite.experiment.arithmetic import gpus
-from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
 from suite.experiment.explain import needed_for
-from suite.experiment.exported import ExportedRun
 from suite.experiment.loading import references
 from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
@@ -29,11 +27,12 @@ from suite.experiment.registry import Registry
 from suite.experiment.request import Request
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime, cores
-from suite.experiment.store import FULL, CellFacts, DiskFull, Store, StoreSurvey
+from suite.experiment.store import FULL, DiskFull, Store
 from suite.experiment.taskfile import CARRIES, METHOD_KEYS, SET, Source, Task, nearest_key
+from suite.finished import view_of
 from suite.printing import count
 from suite.results.report import write_report
-from suite.results.view import RunView, TaskView
+from suite.results.view import RunView
 
 LARGEST = 2**53
 """The largest whole number that JSON holds exactly."""
@@ -211,6 +210,8 @@ def _execute(
 
 
 def _origin(path: Path) -> Finished:
+    from suite.experiment.exported import ExportedRun
+
     return ExportedRun(path) if ExportedRun.is_one(path) else Store.open(path)
 
 
@@ -224,87 +225,6 @@ def _with_references(request: Request) -> Request:
         return request.model_copy(update={"references": references(request.spec)})
     except (RunError, UsageError):
         return request  # its cells could not run either, and have said why; the other tasks have their page
-
-
-def _check_masks(planned: Plan, survey: StoreSurvey) -> None:
-    """Raise RunError naming a mask that is damaged: what was trained under it is not to be shown as if nothing were."""
-    for key in dict.fromkeys(cell.mask_key for cell in planned if cell.mask_key is not None):
-        survey.has_mask(key)
-
-
-def view_of(folder: Path) -> RunView:
-    """All that the report of a run shows, from its store; raises UsageError when there is no run."""
-    store = Store.open(folder)
-    requests = store.requests()
-    survey = store.survey()
-    views = []
-    for request in requests:
-        task, planned = request.task, request.plan
-        _check_masks(planned, survey)
-        found = [result for cell in planned.shown if (result := store.cell(cell.key)) is not None]
-        first, count = task.options.first_replicate, task.options.replicates
-        views.append(
-            TaskView(
-                spec=task.spec,
-                method=planned.task.method,
-                arms=task.options.arms,
-                levels=task.options.levels,
-                at=task.options.at,
-                replicates=tuple(range(first, first + count)),
-                expected=len(planned.shown),
-                cells=tuple(found),
-                references=request.references or {},
-            )
-        )
-    commands = dict.fromkeys(request.command for request in requests)
-    return RunView(name=folder.resolve().name, command="\n".join(commands), tasks=tuple(views))
-
-
-def progress_of(folder: Path) -> list[dict[str, Any]]:
-    """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells."""
-    store = Store.open(folder)
-    rows = []
-    survey = store.survey()
-    requests = store.requests()
-    plans = [request.plan for request in requests]
-    unplanned = [survey.cell(key) for key in survey.keys() - {cell.key for plan in plans for cell in plan}]
-    for request, planned in zip(requests, plans, strict=True):
-        task = request.task
-        results = {cell.key: survey.cell(cell.key) for cell in planned}
-        _check_masks(planned, survey)
-        done = [key for key, result in results.items() if result is not None]
-        rows.append(
-            {
-                "task": task.spec.id,
-                "scale": task.spec.scale,
-                "method": planned.task.method.name,
-                "cells": len(results),
-                "done": len(done),
-                "diverged": sum(result.diverged for result in results.values() if result is not None),
-                "seconds_left": planned.cost(without=done).seconds,
-                "older": _older(task, [*results.values(), *unplanned]),
-            }
-        )
-    survey.keep()
-    return rows
-
-
-def _older(task: Task, results: Iterable[CellFacts | None]) -> list[dict[str, Any]]:
-    """A task's cells that code of today does not use, by place, with the versions of the code that made them."""
-    sources = () if task.source is None else (replace(task.source.task, options=task.options),)
-    today = {each.spec.hash: result_versions(each.trained_by) for each in (task, *sources)}
-    old = [
-        result
-        for result in results
-        if result is not None
-        and result.task_hash in today
-        and result.method_hash in ("", task.method.hash)
-        and result.result_versions.older_than(today[result.task_hash])
-    ]
-    return [
-        {"arm": r.arm, "level": r.level, "replicate": r.replicate, "versions": r.result_versions.model_dump()}
-        for r in sorted(old, key=lambda r: (r.replicate, r.level, r.arm))
-    ]
 
 
 def _runtime(tasks: Sequence[Task]) -> Runtime:

@@ -14,8 +14,9 @@ from suite.experiment.request import written
 from suite.experiment.runner import Outcome
 from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
+from suite.finished import progress_of, view_of
 from suite.results.report import as_json
-from suite.run import Report, choose, progress_of, run_tasks, view_of
+from suite.run import Report, choose, run_tasks
 from tests.experiment import toy
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"

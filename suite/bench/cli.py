@@ -62,3 +62,35 @@ def step(
             for s in times.sides
         ],
     )
+
+
+@app.command()
+def plan(
+    cells: Annotated[int, typer.Option("--cells", min=1, help="Cells of the plan, at least.")] = 100_000,
+    methods: Annotated[int, typer.Option("--methods", min=1, help="Methods that they are of, a curve each.")] = 1,
+    task: Annotated[str, typer.Option("--task", help="The task that is planned.")] = "vision/mnist5k-lenet300",
+    scale: Annotated[str, typer.Option("--scale", help="Scale of the task.")] = "lite",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where the temporary store lies: some GB for 100,000 cells."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")] = False,
+) -> None:
+    """Time planning, status and report of a run of many cells whose results are made up.
+
+    Each is timed in a process of its own, of one thread. Run it on a machine that does nothing else: the load is
+    printed.
+    """
+    from suite.bench.plan import measure
+    from suite.experiment.registry import Registry
+
+    found = measure(Registry().find(task).at(scale), cells, methods, folder)
+    if as_json:
+        print_json(found.as_json())
+        return
+    print_table(
+        f"{found.cells:,} cells, {found.results:,} results: {found.threads} thread, load {found.load[0]:.2f}, "
+        f"page {found.page / 1e6:.2f} MB",
+        ["command", "seconds", "CPU seconds", "memory, MB"],
+        [[m.command, f"{m.seconds:.2f}", f"{m.cpu_seconds:.2f}", f"{m.memory / 1e6:.0f}"] for m in found.measured],
+    )

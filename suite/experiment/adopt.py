@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from suite.experiment.errors import RunError
 from suite.experiment.plan import Cell
 from suite.experiment.result import CellResult
 from suite.experiment.store import Store
-from suite.tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from suite.tickets.ticket import Ticket
 
 
 class Finished(Protocol):
@@ -23,7 +25,7 @@ class Finished(Protocol):
     def has_mask(self, key: str) -> bool:
         """Whether a mask is there."""
 
-    def mask(self, key: str) -> Ticket:
+    def mask(self, key: str) -> "Ticket":
         """A ticket; RunError when it is missing or damaged."""
 
 

@@ -41,10 +41,10 @@ def compare(
 
     Only measured entries of the same task, version and scale are compared; what is not comparable is named with why.
     """
+    from suite.finished import view_of
     from suite.leaderboard import compare as comparing
     from suite.leaderboard import text
     from suite.leaderboard.board import Board
-    from suite.run import view_of
 
     if fail_under and entry is None:
         raise UsageError("--fail-under needs the entry to be measured by: name it with --entry")

@@ -15,6 +15,7 @@ from suite.experiment.result import CellResult, Layer
 from suite.results import words
 from suite.results.curve import CurvePoint, TaskCurves
 from suite.results.theme import FAINT, INK, MUTED, SEQUENCE, drawing, style
+from suite.results.view import MOST_TRACES
 
 WIDTH: Final = 4.9
 """Inches: text of 9.5 pt can still be read when the figure is as wide as a phone."""
@@ -25,8 +26,6 @@ BAND_FROM: Final = 4
 """An interval of fewer replicates is so wide that its band would hide the curves: their dots say more."""
 MOST_DOTS: Final = 2000
 """More than so many dots of a figure are drawn as one picture: a page of a hundred thousand is not read."""
-MOST_TRACES: Final = 10
-"""So many replicates of an arm and density are drawn in training."""
 
 
 def curve_figure(curves: TaskCurves) -> Figure:

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Final
 
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult
 from suite.experiment.task import TaskSpec
+
+MOST_TRACES: Final = 10
+"""So many replicates of a task are drawn in training, and have their traces in a view."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from suite.experiment.errors import RunError
 from suite.experiment.ledger import Ledger
 from suite.experiment.store import Store
-from suite.run import progress_of
+from suite.finished import progress_of
 from tests.experiment.running import run
 from tests.experiment.toy import task
 

@@ -14,6 +14,7 @@ from tutorial_run import TUTORIAL
 from suite import cli
 from suite.experiment.errors import UsageError
 from suite.experiment.method import Method
+from suite.finished import view_of
 from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.compare import Comparison, compare
 from suite.leaderboard.ranking import Rank
@@ -26,7 +27,6 @@ from suite.results.area import heights
 from suite.results.curve import curves_of
 from suite.results.stats import holm, paired, welch
 from suite.results.view import RunView, TaskView
-from suite.run import view_of
 
 
 def rival(entry_id: str = "rival", value: Any = papers, **changed: Any) -> Measured:
@@ -163,7 +163,7 @@ def test_a_run_that_loses_is_worse_than_the_named_entry_only(board: Board) -> No
 def test_fail_under_ends_with_1_for_a_run_that_is_worse(
     board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("suite.run.view_of", lambda folder: run_of(view(shifted(0.05))))
+    monkeypatch.setattr("suite.finished.view_of", lambda folder: run_of(view(shifted(0.05))))
     board_of(board, rival(), rival("weak", shifted(0.2)))
     for entry, code in (("rival", 1), ("weak", 0)):
         words = ["compare", "RUN", "--board", str(board.root), "--entry", entry, "--fail-under"]

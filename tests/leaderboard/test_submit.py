@@ -12,12 +12,12 @@ from tutorial_run import TUTORIAL, run_tutorial
 from suite.experiment.errors import UsageError
 from suite.experiment.options import RunOptions
 from suite.experiment.store import Store
+from suite.finished import view_of
 from suite.leaderboard.board import Board, read
 from suite.leaderboard.masks import Tickets
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import submissions, submit
 from suite.leaderboard.validate import validate
-from suite.run import view_of
 from suite.tickets.ticket import load
 
 
