@@ -46,12 +46,13 @@ def _older(task: Task, results: Iterable[CellFacts | None]) -> list[dict[str, An
     """A task's cells that code of today does not use, by place, with the versions of the code that made them."""
     sources = () if task.source is None else (replace(task.source.task, options=task.options),)
     today = {each.spec.hash: result_versions(each.trained_by) for each in (task, *sources)}
+    methods = ("", task.method.hash)
     old = [
         result
         for result in results
         if result is not None
         and result.task_hash in today
-        and result.method_hash in ("", task.method.hash)
+        and result.method_hash in methods
         and result.result_versions.older_than(today[result.task_hash])
     ]
     return [

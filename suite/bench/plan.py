@@ -6,17 +6,16 @@ many replicates as are needed; the results are made up, and written as any other
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from suite.bench.timed import COMMANDS
 from suite.experiment.plan import Cell, Plan
 from suite.experiment.provenance import provenance
 from suite.experiment.result import CellResult, Layer, Provenance, Spent
@@ -31,12 +30,10 @@ LAYER = 1000
 TRACE = 100
 """Points of a trace: what a supervised learner gives."""
 
-COMMANDS = ("plan", "status", "report")
-
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: wall and CPU seconds without starting Python, and the peak of its process's memory in bytes."""
+    """One command: wall and CPU seconds, its imports among them, and the peak of its process's memory in bytes."""
 
     command: str
     seconds: float
@@ -132,32 +129,6 @@ def _environment() -> dict[str, str]:
 
 
 def _measured(command: str, root: Path) -> Measured:
-    words = [sys.executable, "-m", "suite.bench.plan", command, str(root)]
+    words = [sys.executable, "-m", "suite.bench.timed", command, str(root)]
     done = subprocess.run(words, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
     return Measured(command, **json.loads(done.stdout))
-
-
-def _timed(command: str, root: Path) -> dict[str, float]:
-    """Do what a command does, in this process."""
-    from suite.finished import progress_of, view_of
-    from suite.run import write
-
-    requests = Store.open(root).requests() if command == "plan" else []
-    began, cpu = time.perf_counter(), time.process_time()
-    if command == "plan":
-        assert [make_plan(request.task) for request in requests]
-    elif command == "status":
-        progress_of(root)
-    else:
-        write(view_of(root), root)
-    seconds, spent = time.perf_counter() - began, time.process_time() - cpu
-    scale = 1 if sys.platform == "darwin" else 1024
-    return {
-        "seconds": seconds,
-        "cpu_seconds": spent,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(_timed(sys.argv[1], Path(sys.argv[2]))))

@@ -201,13 +201,11 @@ def _csv(cells: Iterable[CellResult]) -> str:
 
 def _ladder(view: TaskView) -> list[CellResult]:
     """Dense and winning cells, level by level, of the replicate that got furthest: its masks are shown per layer."""
-    chains = [
-        sorted(
-            (c for c in view.cells if c.replicate == r and c.arm in ("dense", "winning") and c.layers),
-            key=lambda c: c.level,
-        )
-        for r in view.replicates
-    ]
+    own: dict[int, list[CellResult]] = {replicate: [] for replicate in view.replicates}
+    for cell in view.cells:
+        if cell.arm in ("dense", "winning") and cell.layers and cell.replicate in own:
+            own[cell.replicate].append(cell)
+    chains = [sorted(cells, key=lambda cell: cell.level) for cells in own.values()]
     chain = max(chains, key=len, default=[])
     return [cell for cell in chain if cell.layers.keys() == chain[0].layers.keys()]
 

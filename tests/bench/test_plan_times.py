@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from suite.bench.plan import COMMANDS, _fill, _tasks
+from suite.bench.plan import _fill, _tasks
+from suite.bench.timed import COMMANDS
 from suite.experiment.registry import Registry
 from suite.experiment.store import Store
 from suite.finished import progress_of, view_of
