@@ -119,6 +119,7 @@ def inline(text: str, prefix: str, title: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)  # it would style the whole page
     text = re.sub(r'(<g id="patch_1">\s*<path[^>]*style=")[^"]*"', r'\1fill: none"', text, count=1)  # the background
+    text = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), text)  # a page half the size
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
     for colour in ON_DARK:

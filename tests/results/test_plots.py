@@ -139,3 +139,12 @@ def test_the_tasks_metric_comes_first_among_the_traces() -> None:
 def test_spread_keeps_both_ends() -> None:
     assert spread(range(5)) == (0, 1, 2, 3, 4)
     assert spread(range(23)) == (0, 4, 9, 13, 18, 22)
+
+
+def test_a_page_draws_to_a_hundredth_of_a_point() -> None:
+    """Six decimals of every coordinate made half of a page of a hundred thousand cells."""
+    text = svg(drawn())
+    assert re.search(r' d="[^"]*\d\.\d{4}', text)
+    page = inline(text, "one", "title", "description")
+    assert not re.search(r' d="[^"]*\d\.\d{3}', page)
+    assert re.search(r' d="[^"]*\d\.\d\d', page)
