@@ -87,11 +87,14 @@ def moved(ticket: Ticket, **changed: Any) -> Ticket:
     return replace(ticket, **changed)
 
 
-def test_an_honest_entry_passes(entry: Path) -> None:
+def test_an_honest_entry_passes_and_says_where_its_plugin_is(entry: Path) -> None:
     report = check(entry)
     assert report.problems == ()
     assert report.valid
-    assert {remark.check for remark in report.remarks} <= {"provenance"}  # a dirty checkout, when one works in it
+    source = entry.parent.parent / "plugins" / "tutorial" / f"{NAME}.py"
+    assert [(remark.check, remark.line) for remark in report.remarks if remark.check != "provenance"] == [
+        ("plugin", f"the source of its plugin is {source}: read it before you name it with --plugin")
+    ]  # and a dirty checkout, when one works in it
 
 
 def test_reported_figures_and_claims_pass_and_unknown_tasks_are_remarked(board: Board) -> None:
@@ -279,6 +282,7 @@ def copy_arm(table: Table) -> None:
             "tickets",
             "a ticket is listed for level 3 replicate 0, which the run has not",
         ),
+        (lambda t: t.update(code="other"), "plugin", "is not the code that the entry was made with (other)"),
         (lambda t: t["tickets"][0].update(digest="ab" * 32), "tickets", f"the entry has {'ab' * 32}"),
     ],
 )
@@ -293,9 +297,9 @@ def test_a_forged_entry_is_refused(entry: Path, change: Callable[[Table], object
     ("bounds", "outside"),
     [
         ("", []),
-        ("lowest = 0.0", ["random level 2 replicate 1 has accuracy -0.1, outside [0, inf]"]),
-        ("highest = 1.0", ["winning level 1 replicate 0 has accuracy 1.2, outside [-inf, 1]"]),
-        ("highest = 2.0", []),
+        ("metric.lowest = 0.0", ["random level 2 replicate 1 has accuracy -0.1, outside [0, inf]"]),
+        ("metric.highest = 1.0", ["winning level 1 replicate 0 has accuracy 1.2, outside [-inf, 1]"]),
+        ("metric.highest = 2.0", []),
     ],
 )
 def test_a_score_outside_the_bounds_of_the_tasks_metric_is_refused(
@@ -307,7 +311,9 @@ def test_a_score_outside_the_bounds_of_the_tasks_metric_is_refused(
 
     forge(entry, stray)
     plugin = tmp_path / TUTORIAL.name
-    plugin.write_text(TUTORIAL.read_text().replace("margin = 0.02", f"margin = 0.02, {bounds}".rstrip(", ")))
+    unbounded, bounded = "metric.margin = 0.02\n", "metric.margin = 0.02\nmetric.lowest = 0.0\nmetric.highest = 1.0\n"
+    assert bounded in TUTORIAL.read_text()
+    plugin.write_text(TUTORIAL.read_text().replace(bounded, f"{unbounded}{bounds}\n"))
     found = [finding.line for finding in validate(entry, None, [plugin]).problems if finding.check == "values"]
     assert found == outside
 
@@ -327,7 +333,6 @@ def test_the_statistic_is_the_tasks_own(entry: Path) -> None:
         ),
         (lambda t: point(t, "random", 2)["values"].__setitem__(0, None), "random level 2: replicate 0 diverged"),
         (lambda t: t["provenance"].update(dirty=True), "was run with uncommitted changes"),
-        (lambda t: t.update(code="other"), "was run with other code of its plugin (other)"),
     ],
 )
 def test_what_is_only_remarkable_is_said_and_not_refused(
@@ -337,6 +342,22 @@ def test_what_is_only_remarkable_is_said_and_not_refused(
     report = check(entry)
     assert report.valid, report.problems
     assert [remark.line for remark in report.remarks if message in remark.line], report.remarks
+
+
+def test_another_code_of_its_plugin_is_said_and_not_refused(entry: Path, tmp_path: Path) -> None:
+    """The reader's plugin may be another than the one kept with the entry, or none is kept to compare."""
+    edited = tmp_path / TUTORIAL.name
+    edited.write_text(TUTORIAL.read_text() + "# edited\n")
+    report = validate(entry, None, [edited])
+    assert report.valid, report.problems
+    code = json.loads(entry.read_text())["code"]
+    assert f"was run with other code of its plugin ({code})" in [remark.line for remark in report.remarks]
+    assert not any("other code" in remark.line for remark in check(entry).remarks)
+    (entry.parent.parent / "plugins" / "tutorial" / f"{NAME}.py").unlink()
+    forge(entry, lambda t: t.update(code="other"))
+    report = check(entry)
+    assert report.valid, report.problems
+    assert "was run with other code of its plugin (other)" in [remark.line for remark in report.remarks]
 
 
 def test_a_strangers_criterion_is_remarked(entry: Path) -> None:

@@ -482,7 +482,8 @@ def test_a_criterion_that_is_not_known_is_trained_under_its_masks_alone(board: B
     found = tried(put(board, replace(one, tickets=tickets), change), board, "winning:1:0", "dense:0:0")
     assert (found.holds, [cell.masks for cell in found.cells]) == (False, [(), ()])
     assert found.outcome == "scores hold, mask not made again"
-    assert "masks can be checked, not made again" in as_lines(found)[0]
+    unknown = "criterion 'unheard-of' is not known here: masks can be checked, not made again"
+    assert f"remark, method: {unknown}" in as_lines(found)
     assert "scores hold, mask not made again: criterion 'unheard-of' is not known here: name its" in as_lines(found)[-1]
 
 
