@@ -24,6 +24,8 @@ def lottery(*words: str | Path, cwd: Path | None = None) -> Done:
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["lottery", *map(str, words)]),
+        # Tests read the suite from the checkout, beside which tox has installed a wheel of it.
+        patch.object(cli, "_warn_of_another_suite", lambda: None),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         contextlib.chdir(cwd) if cwd else contextlib.nullcontext(),

@@ -5,8 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from suite.cli import app
 from suite.experiment import domain as domain_module

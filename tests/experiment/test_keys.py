@@ -7,13 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from suite.experiment import domain as domain_module
-from suite.experiment.domain import Domain, ResultVersions, domains, result_versions
+from suite.experiment.domain import Domain, ResultVersions, result_versions
 from suite.experiment.frozen import digest
 from suite.experiment.keys import canonical, mask_key, train_key
 from suite.experiment.learner import Span
-from suite.experiment.loading import builder, cohort_builder
 from suite.experiment.method import Method
-from suite.experiment.registry import Registry
 from suite.experiment.runner import make_plan
 from tests.experiment.toy import task
 
@@ -91,16 +89,6 @@ def test_a_raised_version_of_the_core_voids_all_cells(monkeypatch: pytest.Monkey
 
 def test_a_learner_of_a_third_party_is_of_version_1() -> None:
     assert result_versions("plugin:Mine").learner == 1
-
-
-def test_every_built_in_learner_and_cohort_has_a_result_version_and_no_version_lacks_its_learner() -> None:
-    registry = Registry()
-    specs = [registry.find(name).at(scale).spec for name in registry.ids for scale in registry.find(name).scales]
-    named = {reference for spec in specs for reference in (spec.learner, spec.cohort) if reference is not None}
-    assert {name for domain in domains().values() for name in domain.result_versions} == named
-    for spec in specs:
-        assert builder(spec)
-        assert spec.cohort is None or cohort_builder(spec)
 
 
 def test_versions_are_read_without_torch() -> None:

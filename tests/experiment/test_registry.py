@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from suite.experiment.domain import domains
 from suite.experiment.errors import UsageError
+from suite.experiment.loading import builder, cohort_builder
 from suite.experiment.method import Method
 from suite.experiment.methods import method_changes, methods
 from suite.experiment.plugins import load_plugin
@@ -46,6 +48,16 @@ def test_the_quickstart_asks_for_what_it_promises() -> None:
         assert set(task.options.arms) >= {"winning", "reinit", "random"}
         assert task.options.replicates == LEAST_REPLICATES
     assert collections()["quickstart"].tasks
+
+
+def test_every_built_in_learner_and_cohort_has_a_result_version_and_no_version_lacks_its_learner() -> None:
+    registry = Registry()
+    specs = [registry.find(name).at(scale).spec for name in registry.ids for scale in registry.find(name).scales]
+    named = {reference for spec in specs for reference in (spec.learner, spec.cohort) if reference is not None}
+    assert {name for domain in domains().values() for name in domain.result_versions} == named
+    for spec in specs:
+        assert builder(spec)
+        assert spec.cohort is None or cohort_builder(spec)
 
 
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:

@@ -23,6 +23,7 @@ from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import Data, Settings, TaskSpec
 from suite.experiment.taskfile import read_task
+from tests.commands import lottery
 
 
 def _spec(scale: str = "smoke", changes: Mapping[str, Any] | None = None) -> TaskSpec:
@@ -386,3 +387,9 @@ def test_batch_must_be_environments_times_steps() -> None:
 def test_a_bad_value_is_refused_by_its_name(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         _learner(Span(0, 1), spec=_spec("smoke", changes))
+
+
+def test_a_criterion_that_needs_probes_is_refused_before_anything_runs() -> None:
+    refused = lottery("run", "rl/cartpole", "--method", "snip", "--scale", "smoke")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "needs probes (fixed batches to differentiate on), which rl/cartpole has not" in refused.stderr
