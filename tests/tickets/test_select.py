@@ -24,9 +24,9 @@ def scored_masks(draw: st.DrawFn) -> tuple[dict[str, Tensor], Mask]:
     for index, size in enumerate(sizes):
         values = draw(st.lists(st.sampled_from([-2.0, -0.5, 0.0, 0.5, 2.0]), min_size=size, max_size=size))
         bits = draw(st.lists(st.booleans(), min_size=size, max_size=size))
-        scores[f"w{index}"], masks[f"w{index}"] = torch.tensor(values), torch.tensor(bits)
-    ends = {"lowest": torch.tensor([-3.0]), "highest": torch.tensor([3.0])}  # scores that are all equal are refused
-    scores, masks = scores | ends, masks | {name: torch.tensor([True]) for name in ends}
+        # Two scores that differ in every tensor: those that are all equal are refused.
+        scores[f"w{index}"] = torch.tensor([-3.0, *values, 3.0])
+        masks[f"w{index}"] = torch.tensor([True, *bits, True])
     return scores, Mask(masks)
 
 
