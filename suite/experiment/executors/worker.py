@@ -161,10 +161,11 @@ def _beat(steps: Any, life: Any, parent: int) -> None:
 def _sendable(error: BaseException) -> BaseException:
     """The exception, or its words where it cannot be made again in another process."""
     try:
+        # Bytes of this process's own making, a moment old: whether the pipe's other end could make them an exception.
         kept: BaseException = pickle.loads(pickle.dumps(error))
         if type(kept) is not type(error) or type(error).__module__.startswith("lottery_plugin_"):
             raise TypeError(type(error))
-    except Exception:
+    except Exception:  # pickling runs the exception's own methods, which may raise anything
         kept = RunError(f"{type(error).__name__}: {error}")
     return kept
 
