@@ -15,8 +15,8 @@ import torch
 from numpy._core.multiarray import _reconstruct
 
 from domains.vision.data import Images
-from domains.vision.files import Files, fetched, reading
 from domains.vision.published import Published, joined, labelled
+from suite.experiment.datafiles import Files, fetched, reading
 
 
 class CifarDataset(Published):

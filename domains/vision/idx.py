@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images
-from domains.vision.files import Files, fetched, reading
 from domains.vision.published import Published, labelled
+from suite.experiment.datafiles import Files, fetched, reading
 
 UNSIGNED_BYTE = 0x08
 

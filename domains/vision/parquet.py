@@ -4,23 +4,17 @@ Decoding takes seconds, so it is done once: the pixels lie in the user's cache, 
 """
 
 import io
-import os
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from domains.vision.data import Images
-from domains.vision.files import PLACE, Files, cache, in_a_line, reading
 from domains.vision.published import Published, joined, labelled
+from suite.experiment.datafiles import PLACE, Files, cache, keep, kept, parquet_folder, parquet_parts, reading
 from suite.experiment.errors import RunError
 from suite.experiment.frozen import digest
 
@@ -42,31 +36,12 @@ class ParquetDataset(Published):
 
     def stored(self, root: Path | None) -> tuple[Images, Images, Files]:
         """Both sets (uint8 [N, C, H, W]), decoded."""
-        files = Files(self._folder(root))
+        files = Files(parquet_folder(root, self.name, self.training_files, self.hub))
         training, test = (self._set(files, part) for part in (self.training_files, self.test_files))
         return training, test, files
 
-    def _folder(self, root: Path | None) -> Path:
-        folder = (cache() if root is None else root) / self.name
-        if _parts(folder, self.training_files):
-            return folder
-        if self.hub is None:
-            raise RunError(
-                f"{self.name}: there is no {self.training_files}*.parquet in {folder}: {PLACE}, or name a dataset of "
-                "the Hugging Face hub, --set data.settings.hub=OWNER/NAME"
-            )
-        from huggingface_hub import snapshot_download
-
-        try:
-            return Path(snapshot_download(self.hub, repo_type="dataset", allow_patterns="*.parquet"))
-        except Exception as error:  # the hub's client raises all kinds
-            raise RunError(
-                f"{self.name}: it is not in {folder}, and the download of {self.hub} from the Hugging Face hub failed "
-                f"({in_a_line(error)}): {PLACE}"
-            ) from error
-
     def _set(self, files: Files, part: str) -> Images:
-        places = _parts(files.root, part)
+        places = parquet_parts(files.root, part)
         if not places:
             raise RunError(f"{self.name}: there is no {part}*.parquet in {files.root}: {PLACE}")
         return joined([self._file(files, place) for place in places])
@@ -79,18 +54,14 @@ class ParquetDataset(Published):
         files.read(name)
         _, content = files.manifest[name]
         key = digest([content, self.image_column, self.label_column, PIL.__version__])
-        kept = cache() / "decoded" / f"{key}.safetensors"
-        tensors = _kept(kept)
+        decoded = cache() / "decoded" / f"{key}.safetensors"
+        tensors = kept(decoded, ("images", "labels"))
         if tensors is None:
             images, labels = _decoded(place, self.image_column, self.label_column)
             tensors = {"images": images, "labels": labels}
-            _keep(tensors, kept)
+            keep(tensors, decoded)
         with reading(place):
             return labelled(tensors["images"], tensors["labels"], self.stored_shape, self.classes)
-
-
-def _parts(folder: Path, part: str) -> list[Path]:
-    return sorted(folder.rglob(f"{part}*.parquet"))
 
 
 def _decoded(place: Path, image_column: str, label_column: str) -> tuple[Tensor, Tensor]:
@@ -110,21 +81,3 @@ def _decoded(place: Path, image_column: str, label_column: str) -> tuple[Tensor,
             images += [np.asarray(image.convert("RGB")) for image in opened]
             labels += batch[label_column]
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
-
-
-def _kept(place: Path) -> dict[str, Tensor] | None:
-    """Tensors that were kept; None if they were not, or not whole."""
-    try:
-        tensors = load_file(place)
-    except (OSError, SafetensorError):
-        return None
-    return tensors if set(tensors) == {"images", "labels"} else None
-
-
-def _keep(tensors: Mapping[str, Tensor], place: Path) -> None:
-    """Keep tensors under a name that they get when they are whole; nowhere if the cache cannot be written."""
-    with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=place.parent, delete=False) as file:
-            file.write(save(dict(tensors)))
-        os.replace(file.name, place)

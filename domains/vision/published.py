@@ -12,8 +12,8 @@ from torch import Tensor
 
 from domains.vision.data import Images, Size, Splits, every_other
 from domains.vision.datasets import Dataset
-from domains.vision.files import Files
 from domains.vision.inputs import Inputs
+from suite.experiment.datafiles import Files
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import digest
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from domains.vision.data import Images
-from domains.vision.files import Files, fetched, reading
 from domains.vision.published import Published, labelled
+from suite.experiment.datafiles import Files, fetched, reading
 
 FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 

@@ -1,18 +1,26 @@
-"""The files of a dataset: where they lie, their manifest, and what is said of a missing, damaged or foreign one."""
+"""The files of a dataset: where they lie, their manifest, and what is said of a missing, damaged or foreign one.
+
+For adapters whose data are files; what is costly to make of them is kept in the user's cache.
+"""
 
 import gzip
 import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from suite.experiment.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PLACE = "name the folder of datasets that holds it by --data DIR or LOTTERY_DATA"
 SPOILT = "fetch it again, or remove it"
@@ -78,6 +86,60 @@ def reading(place: Path) -> Iterator[None]:
 def cache() -> Path:
     """The suite's own folder in the user's cache: downloads go there where no folder of datasets is named."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lottery-suite"
+
+
+def parquet_parts(folder: Path, part: str) -> list[Path]:
+    """The parquet files below a folder whose names begin with a part's (`train-00000-of-00001.parquet`), sorted."""
+    return sorted(folder.rglob(f"{part}*.parquet"))
+
+
+def parquet_folder(root: Path | None, name: str, part: str, hub: str | None, below: str = "") -> Path:
+    """The folder `name` of the folder of datasets, or what `below` holds of a dataset of the Hugging Face hub.
+
+    The hub is asked where the folder has no parquet file of a part. Raises RunError that says where it was looked for
+    and what to do.
+    """
+    folder = (cache() if root is None else root) / name
+    if parquet_parts(folder, part):
+        return folder
+    if hub is None:
+        raise RunError(
+            f"{name}: there is no {part}*.parquet in {folder}: {PLACE}, or name a dataset of "
+            "the Hugging Face hub, --set data.settings.hub=OWNER/NAME"
+        )
+    from huggingface_hub import snapshot_download
+
+    try:
+        patterns = f"{below}/*.parquet" if below else "*.parquet"
+        return Path(snapshot_download(hub, repo_type="dataset", allow_patterns=patterns)) / below
+    except Exception as error:  # the hub's client raises all kinds
+        raise RunError(
+            f"{name}: it is not in {folder}, and the download of {hub} from the Hugging Face hub failed "
+            f"({in_a_line(error)}): {PLACE}"
+        ) from error
+
+
+def kept(place: Path, names: Iterable[str]) -> "dict[str, Tensor] | None":
+    """Tensors of these names that were kept in a file; None if they were not, or not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(place)
+    except (OSError, SafetensorError):
+        return None
+    return tensors if set(tensors) == set(names) else None
+
+
+def keep(tensors: "Mapping[str, Tensor]", place: Path) -> None:
+    """Keep tensors under a name that they get when they are whole; nowhere if the cache cannot be written."""
+    from safetensors.torch import save
+
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=place.parent, delete=False) as file:
+            file.write(save(dict(tensors)))
+        os.replace(file.name, place)
 
 
 def fetched(root: Path | None, dataset: str, names: Iterable[str], fetch: Callable[[Path], object]) -> Files:
