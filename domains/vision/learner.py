@@ -1,4 +1,4 @@
-"""Image classification as a learner: batches sliced from tensors in memory."""
+"""Image classification as a learner."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,17 +10,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from domains.vision.datasets import Dataset, load
+from domains.vision.batches import Reading
+from domains.vision.datasets import Dataset
 from domains.vision.models import Model
 from suite.experiment.learner import Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
-from suite.experiment.supervised import BatchProbe, BatchSettings, Order, SupervisedLearner, check_batch, evaluating
+from suite.experiment.supervised import BatchProbe, BatchSettings, SupervisedLearner, check_batch, evaluating
 from suite.experiment.task import TaskSpec
-
-EVALUATION_BATCH = 1000
-EVALUATION_PIXELS = 2_000_000
-"""Most pixels of an evaluation's batch: 39 images of 224 x 224; a layer's 64 channels of them take half a gigabyte."""
 
 
 class VisionSettings(BatchSettings):
@@ -57,27 +54,24 @@ class VisionLearner(SupervisedLearner):
         settings = VisionSettings.read(spec.training.settings, "training.settings")
         self._autocast = None if settings.autocast is None else torch.bfloat16
         self._layout = torch.channels_last if settings.channels_last else torch.preserve_format
-        splits = load(spec.data, runtime.data)
+        dataset = Dataset.of_data(spec.data.name, spec.data.settings)
+        self._batches = dataset.batches(spec.data, Reading(spec.training.batch, span.last, streams, runtime))
         super().__init__(spec, streams, span, runtime, lambda: _network(spec).to(memory_format=self._layout))
-        self._inputs = Dataset.of_data(spec.data.name, spec.data.settings).inputs(self.device)
-        self._splits = {name: split.to(runtime.device) for name, split in splits.items()}
-        self._order = Order(len(self._splits["train"].labels), spec.training.batch, self.generator)
 
     def loss(self, step: int) -> Tensor:
         """Mean cross-entropy on the batch of a step."""
-        images, labels = self._batch(step)
+        images, labels = self._batches.of_step(step)
         return F.cross_entropy(self._logits(images), labels)
 
     @torch.no_grad()
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Accuracy and mean cross-entropy on a split."""
-        part = self._splits[split]
         with evaluating(self.model):
-            batches = torch.split(part.images, _at_once(part.images))
-            logits = torch.cat([self._logits(self._inputs.scaled(images)) for images in batches])
+            parts = [(self._logits(images), labels) for images, labels in self._batches.of_split(split)]
+        logits, labels = (torch.cat(each) for each in zip(*parts, strict=True))
         return {
-            "accuracy": float((logits.argmax(1) == part.labels).double().mean()),
-            "loss": float(F.cross_entropy(logits, part.labels)),
+            "accuracy": float((logits.argmax(1) == labels).double().mean()),
+            "loss": float(F.cross_entropy(logits, labels)),
         }
 
     def probes(self, n: int) -> Sequence[BatchProbe]:
@@ -91,7 +85,7 @@ class VisionLearner(SupervisedLearner):
                 self.model, lambda: F.cross_entropy(self._logits(images), labels), lambda: self.model(ones())
             )
 
-        return [probe(*self._batch(step)) for step in range(n)]
+        return [probe(*self._batches.of_step(step)) for step in range(n)]
 
     def recalibrate(self, n: int) -> None:
         """Batch-norm statistics from the first `n` training batches; nothing for a model without batch norm."""
@@ -103,7 +97,7 @@ class VisionLearner(SupervisedLearner):
             norm.momentum = None  # a plain mean over the batches
         with torch.no_grad():
             for step in range(n if norms else 0):
-                self._logits(self._batch(step)[0])
+                self._logits(self._batches.of_step(step)[0])
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
@@ -116,20 +110,7 @@ class VisionLearner(SupervisedLearner):
     def _precision(self) -> AbstractContextManager[object]:
         return nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast)
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        rows = self._order.rows(step).to(self.device)
-        train = self._splits["train"]
-        images = train.images.index_select(0, rows)
-        if self._inputs.draws:  # from the step alone; an epoch's order has a seed with one index, a step's has two
-            images = self._inputs.augmented(images, self.generator(0, step))
-        return self._inputs.scaled(images), train.labels.index_select(0, rows)
-
 
 def _network(spec: TaskSpec) -> nn.Module:
     dataset = Dataset.of_data(spec.data.name, spec.data.settings)
     return Model.of(spec.model).build(dataset.shape, dataset.classes)
-
-
-def _at_once(images: Tensor) -> int:
-    """How many images [N, C, H, W] an evaluation takes at a time."""
-    return max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // images[0, 0].numel()))

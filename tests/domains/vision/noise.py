@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import torch
 
 from domains.vision.data import Images, Splits
-from domains.vision.datasets import Dataset
 from domains.vision.learner import VisionLearner
+from domains.vision.memory import InMemory
 from suite.experiment.learner import Span
 from suite.experiment.plugins import folder_of
 from suite.experiment.runtime import Runtime
@@ -33,7 +33,7 @@ schedule = {name = "constant"}
 """
 
 
-class Noise(Dataset):
+class Noise(InMemory):
     """Random colour images with random labels."""
 
     name: ClassVar[str] = "noise"

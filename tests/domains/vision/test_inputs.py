@@ -80,25 +80,25 @@ def learner(root: Path, first: int = 0, **settings: bool | int) -> VisionLearner
 def test_a_run_that_starts_at_k_sees_the_augmented_batches_of_step_k_on(root: Path) -> None:
     whole, late = learner(root, flip=True, pad=4), learner(root, first=7, flip=True, pad=4)
     for step in range(7):
-        whole._batch(step)
-    assert torch.equal(whole._batch(7)[0], late._batch(7)[0])
-    assert torch.equal(whole._batch(3)[0], late._batch(3)[0]), "whatever came before"
+        whole._batches.of_step(step)
+    assert torch.equal(whole._batches.of_step(7)[0], late._batches.of_step(7)[0])
+    assert torch.equal(whole._batches.of_step(3)[0], late._batches.of_step(3)[0]), "whatever came before"
 
 
 def test_augmentation_changes_with_the_step_and_leaves_order_and_test_set_alone(root: Path) -> None:
     plain, moved = learner(root), learner(root, flip=True, pad=4)
     plain.model.load_state_dict(moved.model.state_dict())
-    assert torch.equal(plain._batch(0)[1], moved._batch(0)[1])
-    assert not torch.equal(plain._batch(0)[0], moved._batch(0)[0])
+    assert torch.equal(plain._batches.of_step(0)[1], moved._batches.of_step(0)[1])
+    assert not torch.equal(plain._batches.of_step(0)[0], moved._batches.of_step(0)[0])
     assert plain.evaluate("test") == moved.evaluate("test")
-    image = moved._splits["train"].images[:1]
-    seen = {moved._inputs.augmented(image, moved.generator(0, step)).numpy().tobytes() for step in range(20)}
+    image, inputs = next(moved._batches.of_split("train"))[0][:1], Inputs(flip=True, pad=4)
+    seen = {inputs.augmented(image, moved.generator(0, step)).numpy().tobytes() for step in range(20)}
     assert len(seen) > 15
 
 
 def test_it_trains_on_bytes_as_on_the_numbers_they_stand_for(root: Path) -> None:
     made = learner(root)
-    images, _ = made._batch(0)
+    images, _ = made._batches.of_step(0)
     assert (images.dtype, float(images.min()), float(images.max())) == (torch.float32, 0.0, 1.0)
     before = made.evaluate("train")["loss"]
     made.advance(40)

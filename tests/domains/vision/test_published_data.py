@@ -14,7 +14,8 @@ import torchvision
 
 from domains.vision.cifar import unpickled
 from domains.vision.data import Images, Splits
-from domains.vision.datasets import Dataset, load
+from domains.vision.datasets import Dataset
+from domains.vision.memory import load
 from domains.vision.published import Published
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.task import Data

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from domains.vision.data import Splits, dealt_by_class
-from domains.vision.datasets import Dataset, load
 from domains.vision.datasets.mnist5k import Mnist5k
+from domains.vision.memory import InMemory, load
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.registry import Registry
 from suite.experiment.taskfile import Task
@@ -85,7 +85,7 @@ def halved(half: str | None, train: int = 3500) -> Splits:
     return dataset(half, train).load(None)[0]
 
 
-def dataset(half: str | None, train: int = 3500) -> Dataset:
+def dataset(half: str | None, train: int = 3500) -> InMemory:
     settings = {"train": train, "validation": 500, "test": 1000, "pixels": "unit", **({"half": half} if half else {})}
     return Mnist5k.read(settings, "data.settings")
 

@@ -29,7 +29,7 @@ def equal(one: list[Tensor], other: list[Tensor]) -> bool:
 def test_same_replicate_same_bits_and_another_one_other_weights_and_batches() -> None:
     one, same, other = learner(), learner(), learner(replicate=1001)
     assert not equal(weights(one), weights(other))
-    assert not torch.equal(one._batch(0)[0], other._batch(0)[0])
+    assert not torch.equal(one._batches.of_step(0)[0], other._batches.of_step(0)[0])
     one.advance(10)
     same.advance(10)
     assert equal(weights(one), weights(same))
@@ -37,16 +37,16 @@ def test_same_replicate_same_bits_and_another_one_other_weights_and_batches() ->
 
 def test_a_run_that_starts_at_k_sees_the_batches_of_step_k_on() -> None:
     whole, late = learner(), learner(first=25)
-    assert torch.equal(whole._batch(25)[0], late._batch(25)[0])
-    assert not torch.equal(whole._batch(0)[0], late._batch(25)[0])
+    assert torch.equal(whole._batches.of_step(25)[0], late._batches.of_step(25)[0])
+    assert not torch.equal(whole._batches.of_step(0)[0], late._batches.of_step(25)[0])
 
 
 def test_an_epoch_shows_no_image_twice() -> None:
     made = learner()
-    steps = made._order.epoch_steps
-    rows = torch.cat([made._order.rows(step) for step in range(steps)])
-    assert len(rows.unique()) == len(rows) == steps * 60
-    assert not torch.equal(made._order.rows(0), made._order.rows(steps))
+    steps = 500 // 60
+    images = torch.cat([made._batches.of_step(step)[0] for step in range(steps)])
+    assert len(images.unique(dim=0)) == len(images) == steps * 60
+    assert not torch.equal(made._batches.of_step(0)[0], made._batches.of_step(steps)[0])
 
 
 def test_a_restored_run_goes_on_bit_for_bit() -> None:
@@ -94,7 +94,7 @@ def test_recalibration_takes_the_mean_over_batches_and_changes_no_weight() -> No
         norm.running_mean.fill_(9.0)  # type: ignore[union-attr]
     before = [parameter.clone() for parameter in made.model.parameters()]
     made.recalibrate(4)
-    mean = torch.stack([made._batch(step)[0].mean() for step in range(4)]).mean()
+    mean = torch.stack([made._batches.of_step(step)[0].mean() for step in range(4)]).mean()
     assert norm.running_mean is not None
     assert norm.running_mean.item() == pytest.approx(mean.item(), rel=1e-5)
     assert norm.momentum == 0.1
