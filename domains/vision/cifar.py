@@ -15,11 +15,12 @@ import torch
 from numpy._core.multiarray import _reconstruct
 
 from domains.vision.data import Images
-from domains.vision.published import Published, joined, labelled
-from suite.experiment.datafiles import Files, fetched, reading
+from domains.vision.published import joined, labelled
+from domains.vision.torchvision_files import TorchvisionDataset
+from suite.experiment.datafiles import Files, reading
 
 
-class CifarDataset(Published):
+class CifarDataset(TorchvisionDataset):
     """Colour images of 32 by 32 pixels in python batches."""
 
     stored_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
@@ -34,22 +35,25 @@ class CifarDataset(Published):
 
     def stored(self, root: Path | None) -> tuple[Images, Images, Files]:
         """Both sets (uint8 [N, 3, 32, 32])."""
-        files = self._files(root)
+        files = self.files(root)
         training, test = (
             joined([self._batch(files, name) for name in names]) for names in (self.training_files, self.test_files)
         )
         return training, test, files
 
-    def check_files(self, root: Path | None) -> None:
-        """Raise RunError that names a file which is not the published one."""
+    @classmethod
+    def published(cls) -> Mapping[str, str]:
+        """MD5 of the batches."""
         import torchvision
 
-        known = getattr(torchvision.datasets, self.source)
-        self._files(root).compare({f"{self.folder}/{name}": md5 for name, md5 in known.train_list + known.test_list})
+        known = getattr(torchvision.datasets, cls.source)
+        return {f"{cls.folder}/{name}": md5 for name, md5 in (*known.train_list, *known.test_list)}
 
-    def _files(self, root: Path | None) -> Files:
-        names = [f"{self.folder}/{name}" for name in (*self.training_files, *self.test_files)]
-        return fetched(root, self.name, names, self._fetch)
+    def fetch(self, root: Path) -> None:
+        """Download the files into a folder of datasets."""
+        import torchvision
+
+        getattr(torchvision.datasets, self.source)(root, download=True)
 
     def _batch(self, files: Files, name: str) -> Images:
         content = files.read(f"{self.folder}/{name}")
@@ -61,11 +65,6 @@ class CifarDataset(Published):
                 raise ValueError(f"no `{self.labels}`")
             pixels = torch.from_numpy(batch["data"]).reshape(-1, *self.stored_shape)
             return labelled(pixels, torch.tensor(batch[self.labels]), self.stored_shape, self.classes)
-
-    def _fetch(self, root: Path) -> None:
-        import torchvision
-
-        getattr(torchvision.datasets, self.source)(root, download=True)
 
 
 ADMITTED = {

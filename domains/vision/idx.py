@@ -10,13 +10,14 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images
-from domains.vision.published import Published, labelled
-from suite.experiment.datafiles import Files, fetched, reading
+from domains.vision.published import labelled
+from domains.vision.torchvision_files import TorchvisionDataset
+from suite.experiment.datafiles import Files, reading
 
 UNSIGNED_BYTE = 0x08
 
 
-class IdxDataset(Published):
+class IdxDataset(TorchvisionDataset):
     """Grey images of 28 by 28 pixels in four files, packed by gzip or not; read where they lie, nothing is written."""
 
     stored_shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
@@ -35,29 +36,25 @@ class IdxDataset(Published):
 
     def stored(self, root: Path | None) -> tuple[Images, Images, Files]:
         """Both sets (uint8 [N, 1, 28, 28])."""
-        files = fetched(root, self.name, self._names, self._fetch)
+        files = self.files(root)
         return self._set(files, "train"), self._set(files, "t10k"), files
 
-    def check_files(self, root: Path | None) -> None:
-        """Raise RunError that names a file which is not the published one."""
-        fetched(root, self.name, self._names, self._fetch).compare(
-            {f"{self.folder}/raw/{name}": md5 for name, md5 in self.digests.items()}
-        )
+    @classmethod
+    def published(cls) -> Mapping[str, str]:
+        """MD5 of the four unpacked files."""
+        return {f"{cls.folder}/raw/{name}": md5 for name, md5 in cls.digests.items()}
 
-    @property
-    def _names(self) -> list[str]:
-        return [f"{self.folder}/raw/{name}" for name in self.digests]
+    def fetch(self, root: Path) -> None:
+        """Download the files into a folder of datasets."""
+        import torchvision
+
+        getattr(torchvision.datasets, self.folder)(root, download=True)
 
     def _set(self, files: Files, part: str) -> Images:
         images, labels = (f"{self.folder}/raw/{part}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
         pixels, numbers = _array(files, images), _array(files, labels)
         with reading(files.find(labels) or files.root):
             return labelled(pixels.unsqueeze(1), numbers, self.stored_shape, self.classes)
-
-    def _fetch(self, root: Path) -> None:
-        import torchvision
-
-        getattr(torchvision.datasets, self.folder)(root, download=True)
 
 
 def _array(files: Files, name: str) -> Tensor:

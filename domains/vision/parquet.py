@@ -52,8 +52,7 @@ class ParquetDataset(Published):
 
         name = place.relative_to(files.root).as_posix()
         files.read(name)
-        _, content = files.manifest[name]
-        key = digest([content, self.image_column, self.label_column, PIL.__version__])
+        key = digest([files.manifest[name], self.image_column, self.label_column, PIL.__version__])
         decoded = cache() / "decoded" / f"{key}.safetensors"
         tensors = kept(decoded, ("images", "labels"))
         if tensors is None:

@@ -101,12 +101,17 @@ class Published(InMemory):
             )
         splits = {name: self._seen(training.rows(rows)) for name, rows in dealt.items()}
         splits["test"] = self._seen(test.rows(self._tested(test.labels)))
-        return splits, self._fingerprint(files)
+        return splits, self.fingerprint(files.manifest)
 
     def inputs(self, device: torch.device) -> Inputs:
         """Augmentation and scale of the images, with their numbers on a device."""
         mean, std = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (self.mean, self.std))
         return Inputs(mean, std, self.flip, self.pad)
+
+    def fingerprint(self, manifest: Mapping[str, str]) -> str:
+        """The digest of the files, by name and digest, and of the settings that choose the splits."""
+        choosing = self.model_dump(mode="json", include={"train", "validation", "test", "half", "split_seed"})
+        return digest({"files": dict(manifest), "splits": choosing})
 
     def _dealt(self, labels: Tensor) -> Mapping[str, Tensor]:
         """Row numbers of training and validation set, class after class."""
@@ -161,11 +166,6 @@ class Published(InMemory):
         if channels != pixels.shape[1]:
             pixels = pixels.repeat(1, channels, 1, 1)
         return Images(pixels, images.labels)
-
-    def _fingerprint(self, files: Files) -> str:
-        choosing = self.model_dump(mode="json", include={"train", "validation", "test", "half", "split_seed"})
-        manifest = {name: list(entry) for name, entry in files.manifest.items()}
-        return digest({"files": manifest, "splits": choosing})
 
 
 def labelled(images: Tensor, labels: Tensor, shape: tuple[int, int, int], classes: int) -> Images:

@@ -7,13 +7,13 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
@@ -28,14 +28,15 @@ SPOILT = "fetch it again, or remove it"
 
 @dataclass(frozen=True)
 class Files:
-    """Files below the folder of datasets, read whole; `manifest` is the size and SHA-256 of each one read, by name.
+    """Files below the folder of datasets, read whole; `manifest` is the digest of each one read, by name, in hex.
 
     A file may be packed by gzip (`NAME.gz`): it is known by what it unpacks to, so that it does not matter which of
     both there is.
     """
 
     root: Path
-    manifest: dict[str, tuple[int, str]] = field(default_factory=dict)
+    algorithm: Literal["md5", "sha256"] = "sha256"
+    manifest: dict[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Path | None:
         """Where a file is, unpacked or packed."""
@@ -55,16 +56,17 @@ class Files:
             content = place.read_bytes()
             if place.suffix == ".gz" and not name.endswith(".gz"):
                 content = gzip.decompress(content)
-        self.manifest[name] = len(content), hashlib.sha256(content).hexdigest()
+        self.manifest[name] = hashlib.new(self.algorithm, content, usedforsecurity=False).hexdigest()
         return content
 
     def compare(self, published: Mapping[str, str]) -> None:
-        """Raise RunError that names the first file whose MD5 is not the published one."""
+        """Raise RunError that names the first file whose digest is not the published one."""
         for name, expected in published.items():
-            found = hashlib.md5(self.read(name), usedforsecurity=False).hexdigest()
+            self.read(name)
+            found, algorithm = self.manifest[name], self.algorithm.upper()
             if found != expected:
                 raise RunError(
-                    f"{self.find(name)} is not the published file (MD5 {found}, published {expected}): {SPOILT}"
+                    f"{self.find(name)} is not the published file ({algorithm} {found}, published {expected}): {SPOILT}"
                 )
 
 
@@ -142,12 +144,15 @@ def keep(tensors: "Mapping[str, Tensor]", place: Path) -> None:
         os.replace(file.name, place)
 
 
-def fetched(root: Path | None, dataset: str, names: Iterable[str], fetch: Callable[[Path], object]) -> Files:
+def fetched(
+    root: Path | None, dataset: str, names: Collection[str], fetch: Callable[[Path], object],
+    algorithm: Literal["md5", "sha256"],
+) -> Files:  # fmt: skip
     """The folder of datasets, in which all files of one are; `fetch` downloads them into a folder if one is not.
 
     Raises RunError that says where they were looked for and how to get them.
     """
-    files = Files(cache() if root is None else root)
+    files = Files(cache() if root is None else root, algorithm)
     if not files.missing(names):
         return files
     try:

@@ -1,6 +1,7 @@
 """The dataset `svhn`."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,13 +9,14 @@ import numpy as np
 import torch
 
 from domains.vision.data import Images
-from domains.vision.published import Published, labelled
-from suite.experiment.datafiles import Files, fetched, reading
+from domains.vision.published import labelled
+from domains.vision.torchvision_files import TorchvisionDataset
+from suite.experiment.datafiles import Files, reading
 
 FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
-class Svhn(Published):
+class Svhn(TorchvisionDataset):
     """SVHN: 73,257 and 26,032 digits of house numbers, cropped (Netzer et al. 2011); without its set `extra`.
 
     Classes are of unequal size. `*_32x32.mat` lie in the folder of datasets itself, as torchvision has them.
@@ -27,16 +29,23 @@ class Svhn(Published):
 
     def stored(self, root: Path | None) -> tuple[Images, Images, Files]:
         """Both sets (uint8 [N, 3, 32, 32]); the digit 0, whose label is 10 in the files, has label 0."""
-        files = fetched(root, self.name, FILES.values(), self._fetch)
+        files = self.files(root)
         return self._set(files, FILES["train"]), self._set(files, FILES["test"]), files
 
-    def check_files(self, root: Path | None) -> None:
-        """Raise RunError that names a file which is not the published one."""
+    @classmethod
+    def published(cls) -> Mapping[str, str]:
+        """MD5 of both files."""
         import torchvision
 
         known = torchvision.datasets.SVHN.split_list
-        files = fetched(root, self.name, FILES.values(), self._fetch)
-        files.compare({name: known[part][2] for part, name in FILES.items()})
+        return {name: known[part][2] for part, name in FILES.items()}
+
+    def fetch(self, root: Path) -> None:
+        """Download the files into a folder of datasets."""
+        import torchvision
+
+        for part in FILES:
+            torchvision.datasets.SVHN(root, part, download=True)
 
     def _set(self, files: Files, name: str) -> Images:
         from scipy.io import loadmat
@@ -49,9 +58,3 @@ class Svhn(Published):
             pixels = torch.from_numpy(np.ascontiguousarray(arrays["X"].transpose(3, 2, 0, 1)))
             digits = torch.from_numpy(arrays["y"].astype(np.int64)).flatten()
             return labelled(pixels, torch.where(digits == 10, 0, digits), self.stored_shape, self.classes)
-
-    def _fetch(self, root: Path) -> None:
-        import torchvision
-
-        for part in FILES:
-            torchvision.datasets.SVHN(root, part, download=True)

@@ -4,6 +4,7 @@ import gzip
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
+from hashlib import md5
 from pathlib import Path
 from urllib.error import URLError
 
@@ -15,6 +16,7 @@ import torchvision
 from domains.vision.cifar import unpickled
 from domains.vision.data import Images, Splits
 from domains.vision.datasets import Dataset
+from domains.vision.datasets.mnist import Mnist
 from domains.vision.memory import load
 from domains.vision.published import Published
 from suite.experiment.errors import RunError, UsageError
@@ -112,6 +114,18 @@ def test_a_file_that_is_not_the_published_one_is_named(layout: str, tmp_path: Pa
         RunError, match=rf"{tmp_path}/\S+ is not the published file \(MD5 \w{{32}}, published \w{{32}}\)"
     ):
         load(data, tmp_path)
+
+
+def test_the_fingerprint_of_published_files_is_known_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = dataset("mnist", train=10, validation=10)
+    assert isinstance(made, Mnist)
+    layouts.write_idx(tmp_path / "MNIST", drawn(2, 10, 28, 1), drawn(1, 10, 28, 1))
+    files = {place.name: place.read_bytes() for place in (tmp_path / "MNIST" / "raw").iterdir()}
+    assert made.load(tmp_path)[1] != made.published_fingerprint
+    monkeypatch.setattr(Mnist, "digests", {name: md5(content).hexdigest() for name, content in files.items()})
+    assert made.load(tmp_path)[1] == made.published_fingerprint
 
 
 def test_files_are_downloaded_once_where_none_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
