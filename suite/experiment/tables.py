@@ -79,6 +79,8 @@ def extended(
 ) -> dict[str, Any]:
     """A task file's table over the fragments that its `extends` names, in their order; those may extend others.
 
+    A variant may extend fragments of its own, which lie over the file and under the variant.
+
     Raises UsageError for an `extends` that is no list of names, and for fragments that extend each other in a circle.
     """
     own = dict(table)
@@ -90,6 +92,11 @@ def extended(
         if name in within:
             raise UsageError(f"{origin}: extends goes in a circle: {' -> '.join((*within, name))}")
         base = merged(base, extended(fragment(name), fragment, name, (*within, name)))
+    if isinstance(named := own.get("variants"), dict):
+        own["variants"] = {
+            name: extended(over, fragment, origin, within) if isinstance(over, dict) else over
+            for name, over in named.items()
+        }
     return merged(base, own)
 
 

@@ -3,9 +3,10 @@
 Top-level tables are common to all scales; `[method]` and `[run]` are the task's defaults for `Method` and `RunOptions`.
 `extends = ["…toml", …]` names files beside this one that it is merged over, in their order: other tasks, or fragments
 that are no task by themselves and lie in `fragments/`, where no tasks are looked for. `[variants.<name>]` makes a task
-of its own of each such table, merged over the file; see `suite.experiment.tables`. Numbers of steps may be given in
-epochs (`training.epochs`, `training.schedule.warmup_epochs` and `milestones_epochs`, `method.rewind_epoch`), and
-`prunable` and `output_layer` take patterns; what they are resolved to when the task is chosen is what is hashed.
+of its own of each such table, which is merged over the file and may extend others too; see `suite.experiment.tables`.
+Numbers of steps may be given in epochs (`training.epochs`, `training.schedule.warmup_epochs` and `milestones_epochs`,
+`method.rewind_epoch`), and `prunable` and `output_layer` take patterns; what they are resolved to when the task is
+chosen is what is hashed.
 """
 
 import tomllib

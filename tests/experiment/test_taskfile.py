@@ -136,6 +136,14 @@ def test_the_variants_name_goes_where_the_id_has_it() -> None:
     assert set(variants(text)) == {"toy/points-a-net", "toy/points-b-net"}
 
 
+def test_a_variant_extends_fragments_of_its_own_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "sgd.toml").write_text('training.optimizer = {name = "sgd", lr = 0.1}')
+    text = f'{TOML}[variants.a]\nextends = ["sgd.toml"]\ntraining.optimizer.lr = 0.2\n[variants.b]'
+    found = {task.id: task.at("smoke").spec.training for task in read_tasks(text, "t.toml", "", folder_of(tmp_path))}
+    assert found["toy/points-a"].optimizer == {"name": "sgd", "lr": 0.2}
+    assert found["toy/points-b"].optimizer == at(TOML).spec.training.optimizer
+
+
 def test_variants_that_are_no_tables_are_refused() -> None:
     with pytest.raises(UsageError, match=r"toy.toml: variants = 3: tables \[variants.<name>\] are needed"):
         read_tasks(f"variants = 3\n{TOML}", "toy.toml")
