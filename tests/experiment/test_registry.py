@@ -15,7 +15,7 @@ from suite.experiment.taskfile import read_task
 from suite.results.stats import LEAST_REPLICATES
 from tests.experiment.toy import TOML
 
-BUILT_IN = [
+STARTERS = [
     "nlp/kjv-lstm",
     "nlp/numbers-transformer",
     "rl/cartpole",
@@ -25,12 +25,12 @@ BUILT_IN = [
 ]
 
 
-def test_every_built_in_task_reads_at_every_scale_and_has_the_three_starters() -> None:
+def test_every_built_in_task_reads_at_every_scale_one_of_them_for_tests() -> None:
     registry = Registry()
-    assert registry.ids == BUILT_IN
-    for task_id in BUILT_IN:
+    for task_id in registry.ids:
         task = registry.find(task_id)
-        assert set(task.scales) == {"lite", "quick", "smoke"}
+        assert "smoke" in task.scales
+        assert {"lite", "quick"} <= set(task.scales) or task_id not in STARTERS
         hashes = {task.at(scale).spec.hash for scale in task.scales}
         assert len(hashes) == len(task.scales)
 
