@@ -5,22 +5,45 @@ import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Never
+from typing import Annotated, Any, Never
 
 import typer
 
-from suite.arguments import Data, Device, Threads, Workers
+from suite import transfer_cli
+from suite.arguments import (
+    Arms,
+    At,
+    Data,
+    Device,
+    Exec,
+    ExecutorName,
+    Folder,
+    From,
+    Jobs,
+    Json,
+    Levels,
+    MethodOption,
+    OneTask,
+    Out,
+    Plugin,
+    Replicates,
+    ScaleOption,
+    Seed,
+    Set,
+    Tasks,
+    Threads,
+    Workers,
+    given,
+    names_in,
+    run_options,
+)
 from suite.bench import cli as bench
+from suite.conclusion import conclude, print_summary
 from suite.experiment.errors import RunError, UsageError
-from suite.experiment.methods import known_methods, methods
+from suite.experiment.methods import known_methods
 from suite.experiment.pacing import TERMINATED, Terminated
 from suite.leaderboard import cli as leaderboard
 from suite.printing import count, minutes, print_json, print_table
-
-if TYPE_CHECKING:
-    from suite.experiment.runner import Outcome
-    from suite.results.view import RunView
-    from suite.run import Report
 
 INTERRUPTED = 130
 OLDER_SHOWN = 8
@@ -35,59 +58,6 @@ app = typer.Typer(
     "Start with `lottery run quickstart`: four tasks, three domains, a page of curves, no download.\n\n"
     "Add --debug to any command for the traceback of an error.",
 )
-
-Tasks = Annotated[list[str], typer.Argument(help="Task ids or collections (`lottery list`).", show_default=False)]
-OneTask = Annotated[str, typer.Argument(help="A task id (`lottery list`).", show_default=False)]
-Folder = Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)]
-ScaleOption = Annotated[
-    str | None, typer.Option("--scale", help="paper, lite, quick or smoke; by default the collection's, else lite.")
-]
-MethodOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--method",
-        help=f"One or several (a,b): {', '.join(methods())}, or a plugin's (`lottery list`); by default the task's.",
-    ),
-]
-Replicates = Annotated[int | None, typer.Option("--replicates", help="Seeds of the whole chain, 1 or more.")]
-Levels = Annotated[int | None, typer.Option("--levels", help="Prunings: N gives levels 0 (dense) to N.")]
-At = Annotated[
-    str | None, typer.Option("--at", help="Levels at which the other arms are trained: 1,2,4,8 (default: the task's).")
-]
-Arms = Annotated[
-    str | None,
-    typer.Option("--arms", help="Comma-separated: winning, reinit, signs, shuffled_layerwise, random, shuffled_mask."),
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Number of the first replicate (default 0).")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="key=value: a method's field (rewind_step=100) or a task's number (training.batch=32)."),
-]
-Plugin = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--plugin", help="A Python file that adds tasks, methods, criteria, arms or components; or a task in TOML."
-    ),
-]
-Exec = Annotated[
-    str | None, typer.Option("--exec", help="single (a cell at a time) or cohort (stacked, where the task offers it).")
-]
-ExecutorName = Annotated[
-    str, typer.Option("--executor", help="local (worker processes) or inline (this process, for debugging).")
-]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", help="Cells at a time (default: one a GPU, or as many as the cores serve).")
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (default: runs/<tasks>-<scale>).")]
-From = Annotated[
-    list[Path] | None, typer.Option("--from", help="A run, or an exported one, whose finished cells are taken over.")
-]
-Sources = Annotated[str, typer.Option("--sources", help="Tasks whose tickets are transferred: a,b.")]
-Targets = Annotated[str, typer.Option("--targets", help="Tasks that the tickets are trained on: a,b.")]
-CarryOption = Annotated[
-    str, typer.Option("--carry", help="What is the source's: mask, weights, or both; the rest is the target's own.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
 
 
 @app.command("list")
@@ -132,7 +102,7 @@ def show(
     from suite.experiment.tasktoml import as_toml
     from suite.run import choose
 
-    found, methods_given = Registry(plugin or ()).expand([task], scale), _names(method)
+    found, methods_given = Registry(plugin or ()).expand([task], scale), names_in(method)
     if len(found) > 1:
         raise UsageError(f"{task} is a collection: show one of {', '.join(file.id for file, _ in found)}")
     if len(methods_given) > 1:
@@ -163,8 +133,8 @@ def plan(
     """Say what a run would do and cost, without doing it."""
     from suite.run import choose, plans_of
 
-    options = _options(replicates, levels, at, arms, seed, device, execution)
-    chosen = choose(tasks, scale, _names(method), options, change or (), plugin or ())
+    options = run_options(replicates, levels, at, arms, seed, device, execution)
+    chosen = choose(tasks, scale, names_in(method), options, change or (), plugin or ())
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
@@ -193,56 +163,13 @@ def run(
     """
     from suite.run import choose, run_tasks
 
-    options = _options(replicates, levels, at, arms, seed, device, execution)
+    options = run_options(replicates, levels, at, arms, seed, device, execution)
     options |= {"executor": executor, "jobs": jobs}
-    options |= _given(data=data, threads=threads, workers=workers)
-    chosen = choose(tasks, scale, _names(method), options, change or (), plugin or ())
+    options |= given(data=data, threads=threads, workers=workers)
+    chosen = choose(tasks, scale, names_in(method), options, change or (), plugin or ())
     folder = out or Path("runs") / f"{'+'.join(name.replace('/', '-') for name in tasks)}-{chosen[0].spec.scale}"
     command = shlex.join(["lottery", *sys.argv[1:]])
-    _conclude(*run_tasks(chosen, folder, plugin or (), start_from or (), command))
-
-
-@app.command()
-def transfer(
-    sources: Sources, targets: Targets, carry: CarryOption = "both", scale: ScaleOption = None,
-    method: MethodOption = None, replicates: Replicates = None, levels: Levels = None, at: At = None,
-    arms: Arms = None, seed: Seed = None, change: Set = None, device: Device = None, data: Data = None,
-    threads: Threads = None, workers: Workers = None, plugin: Plugin = None, execution: Exec = None,
-    executor: ExecutorName = "local", jobs: Jobs = None, out: Out = None, start_from: From = None,
-) -> None:  # fmt: skip
-    """Train the tickets of some tasks on others, over their whole schedule, and write a report.
-
-    Every source's ladder is found once, or taken over by --from, and trained on every target.
-    """
-    from suite.run import choose_transfers, run_tasks
-
-    options = _options(replicates, levels, at, arms, seed, device, execution)
-    options |= {"executor": executor, "jobs": jobs}
-    options |= _given(data=data, threads=threads, workers=workers)
-    chosen = choose_transfers(
-        _names([sources]), _names([targets]), carry, scale, _names(method), options, change or (), plugin or ()
-    )
-    which = "-to-".join("+".join(names).replace("/", "-") for names in (_names([sources]), _names([targets])))
-    folder = out or Path("runs") / f"{which}-{chosen[0].spec.scale}"
-    command = shlex.join(["lottery", *sys.argv[1:]])
-    _conclude(*run_tasks(chosen, folder, plugin or (), start_from or (), command))
-
-
-def _conclude(outcome: "Outcome", report: "Report") -> None:
-    """Say what a run came to; raises RunError when a cell failed."""
-    typer.echo(f"{count(outcome.finished, 'cell')} run, {outcome.skipped} skipped", err=True)
-    if outcome.lost:
-        first = next(iter(outcome.lost.values()))
-        typer.echo(
-            f"no ticket for {count(len(outcome.lost), 'cell')}, the ladder diverged; the first: {first}", err=True
-        )
-    _print_summary(report.view)
-    typer.echo(f"report: {report.path}")
-    if outcome.failed or outcome.blocked:
-        first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
-        raise RunError(
-            f"{count(len(outcome.failed), 'cell')} failed, {len(outcome.blocked)} could not start; the first: {first}"
-        ) from next(iter(outcome.errors), None)
+    conclude(*run_tasks(chosen, folder, plugin or (), start_from or (), command))
 
 
 @app.command()
@@ -289,7 +216,7 @@ def report(folder: Folder, as_json: Json = False) -> None:
         print_json(report_json(view))
         return
     path = write(view, folder)
-    _print_summary(view)
+    print_summary(view)
     typer.echo(f"report: {path}")
 
 
@@ -308,6 +235,7 @@ def export(
     typer.echo(f"{count(cells, 'cell')} and {count(masks, 'mask')}: {target}")
 
 
+transfer_cli.add_to(app)
 leaderboard.add_to(app)
 bench.add_to(app)
 
@@ -360,45 +288,6 @@ def _line(error: Exception) -> str:
 def _fail(message: str, code: int) -> Never:
     print(f"lottery: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
-
-
-def _names(given: list[str] | None) -> list[str]:
-    """Names of an option that is comma-separated, repeated, or both."""
-    return [name.strip() for text in given or () for name in text.split(",") if name.strip()]
-
-
-def _options(
-    replicates: int | None, levels: int | None, at: str | None, arms: str | None, seed: int | None,
-    device: str | None, execution: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Options of the run that were given."""
-    return _given(
-        replicates=replicates,
-        levels=levels,
-        at=None if at is None else at.split(","),
-        arms=None if arms is None else arms.split(","),
-        first_replicate=seed,
-        device=device,
-        exec=execution,
-    )
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """Options without those that were not given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _print_summary(view: "RunView") -> None:
-    from rich.console import Console
-
-    from suite.results.text import finding_lines, judged, score_lines, summary_table
-
-    found, console = judged(view), Console()
-    for line in finding_lines(found, console.width):
-        typer.echo(line)
-    console.print(summary_table(view.name, found))
-    for line in score_lines(view):
-        typer.echo(line)
 
 
 if __name__ == "__main__":

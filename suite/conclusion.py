@@ -1,0 +1,44 @@
+"""What a command says at the end of a run: what came of it, its findings, and where its report is."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from suite.experiment.errors import RunError
+from suite.printing import count
+
+if TYPE_CHECKING:
+    from suite.experiment.runner import Outcome
+    from suite.results.view import RunView
+    from suite.run import Report
+
+
+def conclude(outcome: "Outcome", report: "Report") -> None:
+    """Say what a run came to; raises RunError when a cell failed."""
+    typer.echo(f"{count(outcome.finished, 'cell')} run, {outcome.skipped} skipped", err=True)
+    if outcome.lost:
+        first = next(iter(outcome.lost.values()))
+        typer.echo(
+            f"no ticket for {count(len(outcome.lost), 'cell')}, the ladder diverged; the first: {first}", err=True
+        )
+    print_summary(report.view)
+    typer.echo(f"report: {report.path}")
+    if outcome.failed or outcome.blocked:
+        first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
+        raise RunError(
+            f"{count(len(outcome.failed), 'cell')} failed, {len(outcome.blocked)} could not start; the first: {first}"
+        ) from next(iter(outcome.errors), None)
+
+
+def print_summary(view: "RunView") -> None:
+    """Print what a run says: the findings in sentences, then tables."""
+    from rich.console import Console
+
+    from suite.results.text import finding_lines, judged, score_lines, summary_table
+
+    found, console = judged(view), Console()
+    for line in finding_lines(found, console.width):
+        typer.echo(line)
+    console.print(summary_table(view.name, found))
+    for line in score_lines(view):
+        typer.echo(line)
