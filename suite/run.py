@@ -21,7 +21,7 @@ from suite.experiment.explain import needed_for
 from suite.experiment.loading import references
 from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
-from suite.experiment.plan import Cell, Plan
+from suite.experiment.plan import LADDER, RANDOM, Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.registry import Registry
 from suite.experiment.request import Request
@@ -33,6 +33,9 @@ from suite.finished import view_of
 from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView
+
+TRANSFERRED = (LADDER, RANDOM)
+"""Arms of a transfer, unless others are asked for: those of Morcos et al. 2019."""
 
 LARGEST = 2**53
 """The largest whole number that JSON holds exactly."""
@@ -73,11 +76,15 @@ def choose_transfers(
     sources: Sequence[str], targets: Sequence[str], carry: str, scale: str | None, methods: Sequence[str],
     options: Mapping[str, Any], changes: Sequence[str], plugins: Sequence[Path],
 ) -> list[Task]:  # fmt: skip
-    """Every target with tickets from every source, by each method; raises UsageError for whatever is wrong."""
+    """Every target with tickets from every source, by each method, under `TRANSFERRED` if no arms are asked for.
+
+    Raises UsageError for whatever is wrong.
+    """
     if carry not in CARRIES:
         raise UsageError(f"--carry {carry}: one of {', '.join(CARRIES)}")
     if not sources or not targets:
         raise UsageError("--sources and --targets need a task each, such as --sources a --targets b,c")
+    options = {"arms": TRANSFERRED, **options}
     origins, own = (choose(names, scale, methods, options, changes, plugins) for names in (sources, targets))
     return [
         replace(target, source=Source(source, CARRIES[carry]))

@@ -6,10 +6,14 @@ from pathlib import Path
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder
+from suite.experiment.parameters import Shapes, built_shapes, declared_shapes
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Carry
 from suite.tickets.mask import Mask
+
+WHY = "what a transfer carries of an output layer that is pruned depends on its shape"
 
 
 def carried(source: TaskSpec, target: TaskSpec, runtime: Runtime) -> frozenset[str]:
@@ -18,7 +22,35 @@ def carried(source: TaskSpec, target: TaskSpec, runtime: Runtime) -> frozenset[s
     Raises UsageError where a prunable tensor of the source, other than of its output layer, is not among them, or is
     not prunable in the target.
     """
-    theirs, own = shapes(source, runtime), shapes(target, runtime)
+    return _shared(source, target, shapes(source, runtime), shapes(target, runtime))
+
+
+def covered(source: TaskSpec, target: TaskSpec, carry: Carry, runtime: Runtime) -> tuple[str, ...]:
+    """The target's prunable tensors that a transferred ticket's mask covers, in the target's order.
+
+    The models are built only where the source prunes its output layer, which may have another shape there, and their
+    learners do not give shapes otherwise. Raises UsageError as `carried`, as far as is known without.
+    """
+    if carry == "weights" or source == target:
+        return target.prunable
+    outputs = any(name in source.output_layer for name in source.prunable)
+    theirs, own = (_parameter_shapes(spec.model_dump_json(), outputs, runtime.data) for spec in (source, target))
+    if theirs is None or own is None:
+        return tuple(name for name in target.prunable if name in source.prunable)
+    names = _shared(source, target, theirs, own)
+    return tuple(name for name in target.prunable if name in source.prunable and name in names)
+
+
+@lru_cache(maxsize=64)
+def _parameter_shapes(spec_json: str, needed: bool, data: Path | None) -> Shapes | None:
+    """Shapes of a task's parameters; None where its learner must be built for them and they are not needed."""
+    spec = TaskSpec.model_validate_json(spec_json)
+    declared = declared_shapes(spec)
+    return built_shapes(spec, Runtime(data=data), WHY) if declared is None and needed else declared
+
+
+def _shared(source: TaskSpec, target: TaskSpec, theirs: Shapes, own: Shapes) -> frozenset[str]:
+    """Names that both have in equal shape; see `carried` for what is refused."""
     names = frozenset(name for name, shape in theirs.items() if own.get(name) == shape)
     for name in source.prunable:
         if name not in names and name not in source.output_layer:

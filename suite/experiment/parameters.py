@@ -7,7 +7,7 @@ from suite.experiment.errors import RunError, UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder, installed
-from suite.experiment.runtime import HERE
+from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 from suite.experiment.trial import crash_of
@@ -23,27 +23,31 @@ def declared_shapes(spec: TaskSpec) -> Shapes | None:
         return None if declared is None else dict(declared(spec))
 
 
-def built_shapes(spec: TaskSpec) -> Shapes:
-    """The shapes found by building a task's learner, first in a copy of this process; UsageError when that fails."""
+PATTERNS = "patterns in prunable or output_layer need the model's parameters"
+
+
+def built_shapes(spec: TaskSpec, runtime: Runtime = HERE, why: str = PATTERNS) -> Shapes:
+    """The shapes found by building a task's learner, first in a copy of this process.
+
+    Raises UsageError when that fails, which says `why` they are needed.
+    """
+    needed = f"{why}, and the learner of {spec.id} could not be built to see them"
 
     def build() -> Shapes:
-        made = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), HERE)
+        made = builder(spec)(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), runtime)
         return {name: tuple(parameter.shape) for name, parameter in made.model.named_parameters()}
 
     crash = crash_of(build, b"torch")
     if crash is not None:
-        raise UsageError(f"{_NEEDED}: {crash}: {_REMEDY}")
+        raise UsageError(f"{needed}: {crash}: {_REMEDY}")
     try:
         return build()
     except (UsageError, RunError):
         raise
     except Exception as error:
-        raise UsageError(f"{_NEEDED}: {type(error).__name__}: {error}: {_REMEDY}") from error
+        raise UsageError(f"{needed}: {type(error).__name__}: {error}: {_REMEDY}") from error
 
 
-_NEEDED = (
-    "patterns in prunable or output_layer need the model's parameters, and the learner could not be built for them"
-)
 _REMEDY = "list the names, or give the learner a classmethod parameter_shapes(spec)"
 
 

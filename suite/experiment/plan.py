@@ -18,6 +18,7 @@ from suite.experiment.taskfile import Task
 
 DENSE = "dense"
 LADDER = "winning"
+RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Cell:
 
     @property
     def mask_key(self) -> str | None:
-        """The mask that the cell's ticket has; None at level 0."""
+        """The mask that the cell's ticket has; None where it has no ticket: at level 0, or where its mask is drawn."""
         return self.start.mask_key
 
     @property

@@ -36,13 +36,18 @@ class NamedPlugin(Frozen):
 
 
 class SourceRequest(Frozen):
-    """The source of a transfer as it was asked for; see `Request`, whose arms and criterion it shares."""
+    """The source of a transfer as it was asked for; see `Request`, whose arms and criterion it shares.
+
+    `covered` are the target's prunable tensors that the ticket's mask covers; a request without them is of a suite
+    that did not write them, and supposes those that both tasks prune.
+    """
 
     spec: TaskSpec
     method: Method
     code: str
     versions: ResultVersions
     carry: Carry
+    covered: tuple[str, ...] = ()
 
 
 class Request(Frozen):
@@ -74,7 +79,7 @@ class Request(Frozen):
         if self.source is None:
             return task
         finder = Task(self.source.spec, self.source.method, self.options, self.source.code)
-        return replace(task, source=Source(finder, self.source.carry))
+        return replace(task, source=Source(finder, self.source.carry, self.source.covered))
 
     @property
     def plan(self) -> Plan:
@@ -111,8 +116,9 @@ def request_of(
     if task.source is not None and source_facts is not None:
         own = task.source.task
         source = SourceRequest(
-            spec=own.spec, method=own.method, code=own.code, versions=source_facts.versions, carry=task.source.carry
-        )
+            spec=own.spec, method=own.method, code=own.code, versions=source_facts.versions, carry=task.source.carry,
+            covered=task.source.covered,
+        )  # fmt: skip
     needed = dict.fromkeys((LADDER, *task.options.arms))
     return Request(
         spec=task.spec,

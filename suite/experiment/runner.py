@@ -78,7 +78,18 @@ def make_plan(task: Task) -> Plan:
         return plan(task, facts_of(task))
     source = replace(task.source.task, options=task.options)
     _check_known(source)
-    return plan_transfer(task, facts_of(task), facts_of(source))
+    return plan_transfer(_covered(task), facts_of(task), facts_of(source))
+
+
+def _covered(task: Task) -> Task:
+    """A transfer that knows which tensors its masks cover, which takes the models' shapes; any other task as it is."""
+    from suite.experiment.carrying import covered
+
+    source = task.source
+    if source is None or source.covered:
+        return task
+    found = covered(source.task.spec, task.spec, source.carry, task.options.runtime)
+    return replace(task, source=replace(source, covered=found))
 
 
 def _check_known(task: Task) -> None:
@@ -125,7 +136,7 @@ def _arm_facts(arm: "Arm") -> ArmFacts:
 def asked(task: Task, command: str, plugins: Iterable[Path]) -> Request:
     """What `run.json` keeps of a task whose plan could be made."""
     source = None if task.source is None else facts_of(replace(task.source.task, options=task.options))
-    return request_of(task, facts_of(task), command, plugins, source)
+    return request_of(_covered(task), facts_of(task), command, plugins, source)
 
 
 def execute(

@@ -40,6 +40,10 @@ class Start:
     Level 0 is the dense network. `mask_key` names the ticket's mask (None: nothing is pruned). `origin` is the run
     whose parameters and buffers are carried (None: the cell has the initial weights of its own task and replicate).
     Mask and weights may be of another task than the cell's; then those tensors are carried that both models have.
+
+    Where `drawn_over` names prunable tensors there is no ticket: the mask keeps as many of their weights as the
+    level's prunings leave, at positions drawn over all of them, and their weights are new. All other tensors have the
+    task's own initial values.
     """
 
     task: TaskSpec
@@ -48,6 +52,7 @@ class Start:
     level: int
     mask_key: str | None = None
     origin: Origin | None = None
+    drawn_over: tuple[str, ...] = ()
 
     def foreign(self, task: TaskSpec) -> TaskSpec | None:
         """The other task that mask or weights are carried from, of a cell of `task`; None if all is its own."""
@@ -59,8 +64,17 @@ class Start:
 
         Cells with new weights, though not their signs, are shared by methods that differ in how tickets are trained.
         """
+        if self.drawn_over:
+            return {"weights": "reinit", "mask": self._lot, "arm": arm, "level": self.level}
         if self.mask_key is None:
             return {"weights": "init"}
         own = "init" if self.origin is None else [self.origin.cell.key, self.origin.step]
         new = ["reinit", own] if inherits else "reinit"
         return {"weights": own if weights == "rewound" else new, "mask": self.mask_key, "arm": arm, "level": self.level}
+
+    @property
+    def _lot(self) -> dict[str, Any]:
+        """What decides a drawn mask beside its level and seed; a rate is text, since keys hold no fractions."""
+        method = self.method
+        floor = {} if method.scope == "global" else {"floor": str(method.floor)}
+        return {"drawn over": list(self.drawn_over), "rate": str(method.rate), "scope": method.scope, **floor}

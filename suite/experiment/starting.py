@@ -17,9 +17,10 @@ from suite.experiment.snapshot import digest_of
 from suite.experiment.start import Origin
 from suite.experiment.store import Store
 from suite.experiment.trainee import Trainee, Weights, build, copied, trainee
-from suite.tickets.arms import ARMS
+from suite.tickets.arms import ARMS, drawn
 from suite.tickets.enforce import enforce
 from suite.tickets.mask import Mask
+from suite.tickets.select import kept_after
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def start_weights(cell: Cell, store: Store, runtime: Runtime) -> Weights | None:
     """All parameters and buffers that a cell begins with, its mask not applied; None for those it is built with."""
     if cell.arm == DENSE or store.ticketless(cell):
         return None
+    if cell.start.drawn_over:
+        return _new(cell, runtime)
+    return _from_ticket(cell, store, runtime)
+
+
+def _from_ticket(cell: Cell, store: Store, runtime: Runtime) -> Weights | None:
     source = cell.start.foreign(cell.spec)
     if source is not None:
         return _transferred(cell, carried(source, cell.spec, runtime), store, runtime)
@@ -70,10 +77,15 @@ def start_weights(cell: Cell, store: Store, runtime: Runtime) -> Weights | None:
     return dict(inherit(copied(fresh), there, mask_of(cell, store, fresh, runtime)))
 
 
+def _new(cell: Cell, runtime: Runtime) -> Weights:
+    """What is trained under a drawn mask: its tensors have new values, all others the task's own initial ones."""
+    fresh, initial = copied(build(cell, runtime).model), _initial(cell, runtime)
+    return {name: fresh[name] if name in cell.start.drawn_over else value for name, value in initial.items()}
+
+
 def _transferred(cell: Cell, names: frozenset[str], store: Store, runtime: Runtime) -> Weights:
     """What a transferred ticket begins with: tensors that are not carried have one draw, the same under every arm."""
-    own = replace(cell, weights="rewound")  # its stream is that of the task's own initial weights
-    initial = copied(build(own, runtime).model)
+    initial = _initial(cell, runtime)
     origin = cell.start.origin
     source = weights_at(origin, store, runtime) if origin is not None else initial
     ticket = {name: source[name].to(value.device) if name in names else value for name, value in initial.items()}
@@ -85,11 +97,21 @@ def _transferred(cell: Cell, names: frozenset[str], store: Store, runtime: Runti
     return fresh if inherit is None else dict(inherit(fresh, ticket, mask_of(cell, store, model, runtime)))
 
 
+def _initial(cell: Cell, runtime: Runtime) -> Weights:
+    """The initial weights of a cell's task and replicate, whatever its arm draws."""
+    return copied(build(replace(cell, weights="rewound"), runtime).model)
+
+
 def mask_of(cell: Cell, store: Store, model: nn.Module, runtime: Runtime) -> Mask:
-    """The cell's own mask: the ticket's, changed as the arm says; the dense one at level 0.
+    """The cell's own mask: the ticket's, changed as the arm says, or one that is drawn; the dense one at level 0.
 
     Another task's mask covers the tensors that are carried, and no others.
     """
+    if cell.start.drawn_over:
+        dense, method = Mask.dense(model, cell.start.drawn_over), cell.start.method
+        sizes = [tensor.numel() for tensor in dense.values()]
+        kept = kept_after(sizes, cell.level, method.rate, method.scope, method.floor)
+        return drawn(dense, kept, cell.streams.seed("permutation", cell.level))
     if cell.mask_key is None:
         return Mask.dense(model, cell.spec.prunable)
     mask, source = store.mask(cell.mask_key).mask, cell.start.task
@@ -99,7 +121,9 @@ def mask_of(cell: Cell, store: Store, model: nn.Module, runtime: Runtime) -> Mas
 
 
 def notes_of(cell: Cell, runtime: Runtime) -> dict[str, str]:
-    """What a result says of a start from another task: whose, and which parameters were drawn anew."""
+    """What a result says of its start: whose the tickets are and what was drawn anew, or over what a mask was drawn."""
+    if cell.start.drawn_over:
+        return {"mask drawn over": ", ".join(cell.start.drawn_over)}
     source = cell.start.foreign(cell.spec)
     if source is None:
         return {}

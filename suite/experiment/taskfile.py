@@ -61,10 +61,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Source:
-    """The task whose tickets are transferred, and what of them is carried to the target."""
+    """The task whose tickets are transferred, and what of them is carried to the target.
+
+    `covered` are the target's prunable tensors that the ticket's mask covers; empty until a plan is made.
+    """
 
     task: Task
     carry: Carry
+    covered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,19 @@ def permute_within(mask: Mask, generator: Generator) -> Mask:
 
 def permute_all(mask: Mask, generator: Generator) -> Mask:
     """The mask permuted over all prunable tensors together: only the overall density stays."""
-    flat = _permuted(torch.cat([tensor.flatten() for tensor in mask.values()]), generator)
+    return _over_all(mask, torch.cat([tensor.flatten() for tensor in mask.values()]), generator)
+
+
+def drawn(mask: Mask, keep: int, seed: int) -> Mask:
+    """A mask of the same tensors that keeps so many weights, at positions drawn over all of them together.
+
+    The same seed gives the same mask, whatever survives in the one given.
+    """
+    return _over_all(mask, torch.arange(mask.size) < keep, Generator().manual_seed(seed))
+
+
+def _over_all(mask: Mask, survivors: Tensor, generator: Generator) -> Mask:
+    flat = _permuted(survivors, generator)
     parts = torch.split(flat, [tensor.numel() for tensor in mask.values()])
     return Mask({name: part.view(mask[name].shape) for name, part in zip(mask, parts, strict=True)})
 

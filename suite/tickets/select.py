@@ -28,6 +28,19 @@ def survivors(remaining: int, rate: float) -> int:
     return math.floor((1 - Fraction(str(rate))) * remaining + Fraction(1, 2))
 
 
+def kept_after(sizes: Sequence[int], prunings: int, rate: float, scope: Scope = "global", floor: float = 0.0) -> int:
+    """How many weights of tensors of these sizes are left after so many of `prune`, whatever the scores."""
+    if scope == "global":
+        return _kept(sum(sizes), prunings, rate)
+    return sum(max(_kept(size, prunings, rate), math.ceil(Fraction(str(floor)) * size)) for size in sizes)
+
+
+def _kept(size: int, prunings: int, rate: float) -> int:
+    for _ in range(prunings):
+        size = survivors(size, rate)
+    return size
+
+
 def prune(scores: Mapping[str, Tensor], mask: Mask, rate: float, scope: Scope = "global", floor: float = 0.0) -> Mask:
     """Remove the fraction `rate` of the remaining weights, those of the lowest scores.
 

@@ -146,6 +146,7 @@ def test_a_head_of_another_size_is_unmasked_and_drawn_alike_under_every_arm(
     assert not outcome.failed
     cells = of_target(plan)
     heads = [begun[cell.key]["2.weight"] for cell in cells.values()]
+    assert len(heads) == len(ARMS)
     assert all(torch.equal(head, heads[0]) for head in heads)
     assert heads[0].shape == (4, 16)
     assert bool((heads[0] != 0).all())
@@ -154,6 +155,9 @@ def test_a_head_of_another_size_is_unmasked_and_drawn_alike_under_every_arm(
     for arm in ARMS:
         result = found[arm, 1, 0]
         assert list(result.layers) == ["0.weight"]
+        if arm == "random":
+            assert result.layers["0.weight"].remaining == 19  # of 32, at a rate of .4
+            continue
         assert result.layers["0.weight"].remaining == kept  # permuted or not: survivors stay among carried tensors
         assert result.notes["drawn anew under every arm"] == "2.weight, 2.bias"
         assert result.notes["tickets of"].startswith("toy/source 1.0.0+changed smoke, hash ")
@@ -164,13 +168,17 @@ def test_a_head_of_another_size_is_unmasked_and_drawn_alike_under_every_arm(
     [
         (source(), r"tickets of toy/source do not fit toy/wide: '2.weight' has shape \(3, 16\) there, \(4, 16\) here"),
         (named(source(), "toy/source", prunable=("0.weight", "0.bias")), "prune '0.bias', which is not prunable in"),
-        (named(source(), "toy/source", prunable=("2.weight",), **HEAD), "have no tensor in common with toy/wide"),
     ],
 )
 def test_tickets_that_do_not_fit_are_refused_by_the_tensor(origin: Task, words: str, tmp_path: Path) -> None:
     _, _, outcome = run(transfer(target=wider(), origin=origin, levels=1), tmp_path)
     assert outcome.failed
     assert all(re.search(words, message) for message in outcome.failed.values())
+
+
+def test_tickets_of_a_head_alone_are_refused_by_a_head_of_another_shape_before_anything_is_run() -> None:
+    with pytest.raises(UsageError, match="tickets of toy/source have no tensor in common with toy/wide"):
+        make_plan(transfer(target=wider(), origin=named(source(), "toy/source", prunable=("2.weight",), **HEAD)))
 
 
 def test_a_sources_ladder_is_found_once_for_all_targets_and_shared_with_its_own_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from suite.experiment.streams import Streams
-from suite.tickets.arms import ARMS, Arm, keep, register
+from suite.tickets.arms import ARMS, Arm, drawn, keep, register
 from suite.tickets.mask import Mask, TicketError
 
 PERMUTED = ["shuffled_layerwise", "random", "shuffled_mask"]
@@ -134,3 +134,13 @@ def test_a_registered_arm_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) 
 
     assert register(arm) is arm
     assert arms.ARMS["mine"].mask(_mask(), 0).remaining == 570
+
+
+def test_a_drawn_mask_keeps_the_count_over_all_tensors_and_follows_its_seed() -> None:
+    dense = Mask({"a": torch.ones(30, 10, dtype=torch.bool), "b": torch.ones(100, dtype=torch.bool)})
+    found = drawn(dense, 100, 7)
+    assert found.remaining == 100
+    assert {name: kept.shape for name, kept in found.items()} == {name: kept.shape for name, kept in dense.items()}
+    assert 50 < int(found["a"].sum()) < 95  # 75 of 100 are expected, with a standard deviation of 4
+    assert drawn(dense, 100, 7) == found
+    assert drawn(dense, 100, 8) != found

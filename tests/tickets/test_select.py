@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from suite.tickets.mask import Mask, TicketError
-from suite.tickets.select import keep_count, prune, survivors, unordered
+from suite.tickets.select import Scope, keep_count, kept_after, prune, survivors, unordered
 
 SHAPES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 RATES = st.integers(0, 100).map(lambda percent: percent / 100)
@@ -239,3 +239,13 @@ def test_scores_of_mixed_precision_are_compared_as_numbers() -> None:
     scores = {"half": torch.tensor([1.0, 3.0]).bfloat16(), "double": torch.tensor([2.0, 4.0]).double()}
     pruned = keep_count(scores, _dense(**scores), 2)
     assert [tensor.tolist() for tensor in pruned.values()] == [[False, True], [False, True]]
+
+
+@pytest.mark.parametrize(("scope", "floor"), [("global", 0.0), ("global", 0.1), ("layerwise", 0.0), ("layerwise", 0.2)])
+def test_the_count_after_some_prunings_is_known_from_sizes_alone(scope: Scope, floor: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    scores = {name: torch.rand(size, generator=generator) for name, size in (("a", 7), ("b", 53), ("c", 11))}
+    mask = _dense(**scores)
+    for prunings in range(1, 6):
+        mask = prune(scores, mask, 0.3, scope, floor)
+        assert kept_after([7, 53, 11], prunings, 0.3, scope, floor) == mask.remaining
