@@ -43,7 +43,7 @@ from suite.experiment.errors import RunError, UsageError
 from suite.experiment.methods import known_methods
 from suite.experiment.pacing import TERMINATED, Terminated
 from suite.leaderboard import cli as leaderboard
-from suite.printing import count, minutes, print_json, print_table
+from suite.printing import PLAN_COLUMNS, cell_json, count, minutes, plan_row, print_json, print_table
 
 INTERRUPTED = 130
 OLDER_SHOWN = 8
@@ -138,15 +138,10 @@ def plan(
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
-        cells = [
-            {"key": c.key, "task": c.spec.id, "arm": c.arm, "level": c.level, "replicate": c.replicate,
-             "steps": c.steps, "needs": list(c.needs)} for p in plans for c in p
-        ]  # fmt: skip
-        print_json({"schema": 1, "tasks": costs, "cells": cells})
+        print_json({"schema": 1, "tasks": costs, "cells": [cell_json(cell) for p in plans for cell in p]})
         return
-    named = [(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
-    rows = [[n, str(c.cells), f"{c.steps:,}", f"{c.flops:.3g}", minutes(c.seconds)] for n, c in named]
-    print_table("Plan (time on one core)", ["task", "cells", "steps", "FLOPs", "time"], rows)
+    rows = [plan_row(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
+    print_table("Plan (time on one core)", PLAN_COLUMNS, rows)
 
 
 @app.command()

@@ -10,16 +10,20 @@ from suite.experiment.plan import Plan
 from suite.experiment.result import CellResult
 from suite.experiment.store import CellFacts, Store, StoreSurvey
 from suite.experiment.taskfile import Task
-from suite.results.view import MOST_TRACES, RunView, TaskView
+from suite.results.view import MOST_TRACES, RunView, TaskView, TransferSource
 
 
 def progress_of(folder: Path) -> list[dict[str, Any]]:
-    """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells."""
+    """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells.
+
+    What tasks share is left to do for the first of them.
+    """
     store = Store.open(folder)
     rows = []
     survey = store.survey()
     requests = store.requests()
     plans = [request.plan for request in requests]
+    counted: set[str] = set()
     unplanned = [survey.cell(key) for key in survey.keys() - {cell.key for plan in plans for cell in plan}]
     for request, planned in zip(requests, plans, strict=True):
         task = request.task
@@ -34,10 +38,11 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
                 "cells": len(results),
                 "done": len(done),
                 "diverged": sum(result.diverged for result in results.values() if result is not None),
-                "seconds_left": planned.cost(without=done).seconds,
+                "seconds_left": planned.cost(without=[*done, *counted]).seconds,
                 "older": _older(task, [*results.values(), *unplanned]),
             }
         )
+        counted.update(results)
     survey.keep()
     return rows
 
@@ -90,10 +95,17 @@ def view_of(folder: Path) -> RunView:
                 expected=len(planned.shown),
                 cells=tuple(found),
                 references=request.references or {},
+                source=_source(task),
             )
         )
     commands = dict.fromkeys(request.command for request in requests)
     return RunView(name=folder.resolve().name, command="\n".join(commands), tasks=tuple(views))
+
+
+def _source(task: Task) -> TransferSource | None:
+    if task.source is None:
+        return None
+    return TransferSource(task.source.task.spec, task.source.task.method, task.source.carry, task.source.covered)
 
 
 class _Lean:

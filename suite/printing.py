@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from suite.experiment.plan import Cell, Cost
+
+PLAN_COLUMNS = ("task", "cells", "steps", "FLOPs", "time")
+"""Of the table that says what a run would cost."""
+
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """`1 cell`, `3 cells`; `2 densities` with its plural given."""
@@ -18,6 +23,19 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
 def minutes(seconds: float) -> str:
     """Seconds as minutes, one decimal."""
     return f"{seconds / 60:.1f} min"
+
+
+def plan_row(name: str, cost: "Cost") -> list[str]:
+    """A row of the table of a plan."""
+    return [name, str(cost.cells), f"{cost.steps:,}", f"{cost.flops:.3g}", minutes(cost.seconds)]
+
+
+def cell_json(cell: "Cell") -> dict[str, Any]:
+    """A cell of a plan for programs."""
+    return {
+        "key": cell.key, "task": cell.spec.id, "arm": cell.arm, "level": cell.level, "replicate": cell.replicate,
+        "steps": cell.steps, "needs": list(cell.needs),
+    }  # fmt: skip
 
 
 def print_json(value: object) -> None:

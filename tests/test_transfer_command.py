@@ -14,6 +14,7 @@ from suite.experiment.errors import UsageError
 from suite.experiment.methods import methods
 from suite.leaderboard.submit import submissions
 from suite.tickets.arms import ARMS
+from suite.transfer_cli import folder_name
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
 FEW = ["--levels", "1", "--replicates", "2", "--set", "training.total_steps=15", "--executor", "inline"]
@@ -57,7 +58,7 @@ def test_a_transfer_has_a_labelled_curve_a_source_and_runs_once(plugin: Path, tm
         ("tutorial/other", "imp from tutorial/breast-cancer"), ("tutorial/other", "imp from tutorial/other"),
     ]  # fmt: skip
     for task in found:
-        assert set(task["arms"]) == {"winning", "reinit", "random"}  # type: ignore[call-overload]
+        assert set(task["arms"]) == {"winning", "random"}  # type: ignore[call-overload]
         assert task["missing"] == []
         assert all(
             value is not None
@@ -70,6 +71,30 @@ def test_a_transfer_has_a_labelled_curve_a_source_and_runs_once(plugin: Path, tm
     assert [(row["method"], row["done"] == row["cells"], row["older"]) for row in rows] == [
         ("imp from tutorial/breast-cancer", True, []), ("imp from tutorial/other", True, []),
     ]  # fmt: skip
+
+
+def test_a_plan_says_what_ladders_targets_and_pairs_cost_and_trains_nothing(plugin: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = transfer(plugin, out, "--plan")
+    rows = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    found = json.loads(transfer(plugin, out, "--plan", "--json").stdout)
+    assert not out.exists()
+    assert [(part["part"], part["cells"], part["steps"]) for part in found["parts"]] == [
+        ("ladder of tutorial/breast-cancer", 2, 30), ("dense and random of tutorial/other", 4, 60),
+        ("imp from tutorial/breast-cancer on tutorial/other", 2, 30),
+        ("imp from tutorial/other on tutorial/other", 2, 30),
+    ]  # fmt: skip
+    assert (found["total"]["cells"], found["total"]["steps"], len(found["cells"])) == (10, 150, 10)
+    assert any(row.startswith("dense and random of tutorial/other 4 60 ") for row in rows)
+    assert any(row.startswith("in all 10 150 ") for row in rows)
+
+
+def test_a_run_of_many_tasks_has_a_folder_whose_name_is_short_enough() -> None:
+    names = [f"vision/some-data-set-{i}-small-vgg-sgd" for i in range(8)]
+    short = folder_name(names, names, "lite")
+    assert len(short) < 100
+    assert folder_name(names, names[1:], "lite") != short
+    assert folder_name(["a/b"], ["c/d", "c/e"], "lite") == "a-b-to-c-d+c-e-lite"
 
 
 def test_a_mask_alone_is_another_curve_beside_the_first(plugin: Path, tmp_path: Path) -> None:
@@ -98,6 +123,7 @@ def test_a_transfer_is_no_submission_yet(plugin: Path, tmp_path: Path) -> None:
         (["--carry", "all"], "--carry all: one of both, mask, weights"),
         (["--method", "fine-tune"], "retraining = 'fine-tune' goes on where a run of the same task ended"),
         (["--sources", ","], "--sources and --targets need a task each"),
+        (["--json"], "--json prints a plan: give it with --plan"),
     ],
 )
 def test_a_transfer_that_cannot_be_is_refused(words: list[str], message: str, plugin: Path, tmp_path: Path) -> None:

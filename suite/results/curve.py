@@ -36,13 +36,17 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class TaskCurves:
-    """The curves of one task and method; each arm's first point is level 0, the dense network."""
+    """The curves of one task and method; each arm's first point is level 0, the dense network.
+
+    `transferred`: the tickets were found on another task, or are trained apart from the runs that found them.
+    """
 
     spec: TaskSpec
     method: Method
     replicates: tuple[int, ...]
     dense: CurvePoint
     arms: Mapping[str, tuple[CurvePoint, ...]]
+    transferred: bool = False
 
     @property
     def missing(self) -> tuple[Place, ...]:
@@ -66,8 +70,9 @@ class TaskCurves:
 def curves_of(view: TaskView) -> TaskCurves:
     """`curves` of a task in a run."""
     return curves(
-        view.spec, view.method, view.cells, view.arms, replicates=view.replicates, levels=view.levels, at=view.at
-    )
+        view.spec, view.method, view.cells, view.arms, replicates=view.replicates, levels=view.levels, at=view.at,
+        transferred=view.source is not None,
+    )  # fmt: skip
 
 
 def curves(
@@ -79,14 +84,15 @@ def curves(
     replicates: Sequence[int],
     levels: int,
     at: Sequence[int] | None = None,
+    transferred: bool = False,
 ) -> TaskCurves:
     """One curve per arm from the cells that are there.
 
     Expected are `replicates` at level 0, of the iterative method's winning arm at levels 1 to `levels` (to the last but
-    one, if `arms` do not name it), and of every other arm at the levels in `at` (None: all). An expected cell that is
-    not there is missing; a cell that is there is shown even if its arm or level was not asked for. A level without any
-    cell stands at its nominal density, (1 - rate)^level. Raises ValueError for a cell of another task or of an unknown
-    replicate, and for two cells that claim one place.
+    one, if `arms` do not name it), and of every other arm, of a transfer every arm, at the levels in `at` (None: all).
+    An expected cell that is not there is missing; a cell that is there is shown even if its arm or level was not asked
+    for. A level without any cell stands at its nominal density, (1 - rate)^level. Raises ValueError for a cell of
+    another task or of an unknown replicate, and for two cells that claim one place.
     """
     wanted = tuple(replicates)
     found = _by_place(spec, cells, wanted)
@@ -114,12 +120,12 @@ def curves(
     dense = point("dense", 0, True)
     drawn: dict[str, tuple[CurvePoint, ...]] = {}
     for arm in names:
-        ladder = arm == "winning" and method.schedule == "iterative"
+        ladder = arm == "winning" and method.schedule == "iterative" and not transferred
         last = levels if arm in arms else levels - 1  # a ladder that is not shown is trained to make masks alone
         asked = {level for level in range(1, last + 1) if at is None or ladder or level in at}
         shown = sorted(asked | levels_of.get(arm, set()))
         drawn[arm] = (dense, *(point(arm, level, level in asked) for level in shown))
-    return TaskCurves(spec, method, wanted, dense, drawn)
+    return TaskCurves(spec, method, wanted, dense, drawn, transferred)
 
 
 def statistic_of(metric: Metric) -> Statistic:

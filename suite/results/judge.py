@@ -239,6 +239,8 @@ def hindrance(curves: TaskCurves, arm: str, level: int) -> str | None:
         if point is not None and point.diverged:
             return f"replicate {_list(point.diverged)} of {name} diverged"
     method = curves.method
+    if curves.transferred:
+        return None
     if method.schedule == "iterative":
         for before in curves.arms["winning"]:
             if before.level < level and before.diverged:

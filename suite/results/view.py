@@ -8,17 +8,29 @@ from typing import Final
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult
 from suite.experiment.task import TaskSpec
+from suite.experiment.taskfile import Carry
 
 MOST_TRACES: Final = 10
 """So many replicates of a task are drawn in training, and have their traces in a view."""
 
 
 @dataclass(frozen=True)
+class TransferSource:
+    """Where the tickets of a transfer come from: the task, its method, what is carried, and what the mask covers."""
+
+    spec: TaskSpec
+    method: Method
+    carry: Carry
+    covered: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TaskView:
     """One task and method of a run: what was asked for, and the cells that are there.
 
-    `at` lists the levels at which arms beside the ladder are trained (None: all); `expected` counts the cells of the
-    plan; `references` are the test scores of simple models on the same data, by the model's name.
+    Of a transfer it is one pair: the target, with the tickets of `source`. `at` lists the levels at which arms beside
+    the ladder are trained (None: all); `expected` counts the cells of the plan; `references` are the test scores of
+    simple models on the same data, by the model's name.
     """
 
     spec: TaskSpec
@@ -30,6 +42,7 @@ class TaskView:
     expected: int
     cells: tuple[CellResult, ...]
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    source: TransferSource | None = None
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
