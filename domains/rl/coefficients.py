@@ -21,8 +21,17 @@ class Coefficients(Settings):
     vf_coef: float = Field(description="weight of the critic's loss")
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(description="largest norm of the gradient")
     normalize_advantage: bool = Field(description="scale a rollout's advantages to mean 0 and standard deviation 1")
+    ratio_clamp: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="largest ratio of an action's probability at the update and in the rollout"
+    )
+    advantage_clip: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="largest size of an advantage in the policy's loss"
+    )
     window: Whole = Field(description="last training episodes whose mean return is the training_return")
     evaluation_episodes: Whole = Field(description="fresh episodes whose mean return is the evaluation_return")
+    evaluation_envs: Whole | None = Field(
+        default=None, description="environments that share the fresh episodes evenly; by default each plays one"
+    )
 
     @model_validator(mode="after")
     def _has_a_standard_deviation(self) -> Self:

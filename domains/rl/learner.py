@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
+from domains.rl.a2c import ClippedA2C
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import Environment, fingerprint, make
 from domains.rl.models import Model
@@ -73,9 +74,12 @@ class A2CLearner:
         self._cuda = [torch.device(runtime.device)] if torch.device(runtime.device).type == "cuda" else []
         with torch.random.fork_rng(devices=self._cuda):
             torch.manual_seed(streams.seed("init"))
-            self._agent = A2C(
+            clips: dict[str, Any] = {"ratio_clamp": settings.ratio_clamp, "advantage_clip": settings.advantage_clip}
+            clips = {name: limit for name, limit in clips.items() if limit is not None}
+            self._agent = (ClippedA2C if clips else A2C)(
                 model.policy,
                 self._environments,
+                **clips,
                 learning_rate=self._learning_rate,
                 n_steps=settings.n_steps,
                 gamma=settings.gamma,
@@ -206,21 +210,29 @@ class A2CLearner:
     @torch.no_grad()
     def _evaluation_return(self, split: int) -> float:
         seed = self._streams.seed("evaluation", split)
-        environments = make(self._spec.data, self._settings.evaluation_episodes, [seed])
+        episodes = self._settings.evaluation_episodes
+        environments = make(self._spec.data, self._settings.evaluation_envs or episodes, [seed])
         generator = torch.Generator().manual_seed(seed)
-        returns = np.full(environments.num_envs, np.nan)
+        # Every environment has its number of episodes from the start: whoever ends first does not play for others.
+        left = np.bincount(np.arange(episodes) % environments.num_envs, minlength=environments.num_envs)
+        returns: list[tuple[int, float]] = []
         observed = environments.reset()
-        while np.isnan(returns).any():
+        while left.any():
             seen = torch.as_tensor(observed, device=self.model.device)
             categorical = self.model.get_distribution(seen).distribution
             assert isinstance(categorical, torch.distributions.Categorical)
             actions = torch.multinomial(categorical.probs.cpu(), 1, generator=generator).numpy().ravel()
             observed = environments.step(actions)[0]
             for i, value in environments.finished:
-                if np.isnan(returns[i]):  # an environment's first episode only
-                    returns[i] = value
+                if left[i]:
+                    returns.append((i, value))
+                    left[i] -= 1
+                    if not left[i]:
+                        environments.rest(i)
             environments.finished.clear()
-        return float(returns.mean())
+        environments.close()
+        # In the environments' order, whatever the order of their ends: a sum's bits hang on it.
+        return float(np.mean([value for _, value in sorted(returns, key=lambda found: found[0])]))
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:

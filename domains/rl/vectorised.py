@@ -34,6 +34,9 @@ class Environments(VecEnv):
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Put back what `snapshot` gave; other tensors may lie between them."""
 
+    def rest(self, environment: int) -> None:
+        """The episodes of this environment are not looked at any more: one that costs time to step may stand still."""
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -3,6 +3,8 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+from stable_baselines3.common.policies import ActorCriticPolicy
+
 from suite.experiment.component import Component
 
 
@@ -11,7 +13,7 @@ class Model(Component):
 
     table: ClassVar[str] = "model"
     default: ClassVar[str | None] = "mlp"
-    policy: ClassVar[str]
+    policy: ClassVar[str | type[ActorCriticPolicy]]
 
     @property
     @abstractmethod

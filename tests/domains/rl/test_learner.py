@@ -393,3 +393,27 @@ def test_a_criterion_that_needs_probes_is_refused_before_anything_runs() -> None
     refused = lottery("run", "rl/cartpole", "--method", "snip", "--scale", "smoke")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "needs probes (fixed batches to differentiate on), which rl/cartpole has not" in refused.stderr
+
+
+@pytest.mark.parametrize("together", [3, 8])
+def test_environments_share_the_fresh_episodes_of_an_evaluation_evenly(
+    monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    """Whoever ends first does not play for others: the mean would lean to short episodes."""
+    changes = {"training.settings.evaluation_episodes": 8, "training.settings.evaluation_envs": together}
+    learner = _learner(Span(0, 1), spec=_spec("smoke", changes))
+    ended: dict[int, list[float]] = {i: [] for i in range(together)}
+    step_wait = CartPole.step_wait
+
+    def seen(self: CartPole) -> Any:
+        result = step_wait(self)
+        for i, value in self.finished:
+            ended[i].append(value)
+        return result
+
+    monkeypatch.setattr(CartPole, "step_wait", seen)
+    found = learner.evaluate("test")["evaluation_return"]
+    share = [8 // together + (i < 8 % together) for i in range(together)]
+    counted = [value for i, values in ended.items() for value in values[: share[i]]]
+    assert len(counted) == 8
+    assert found == pytest.approx(np.mean(counted))
