@@ -52,23 +52,23 @@ class Games(Environments):
     """Games side by side: `envs_per_seed` in a row for each seed, each with random numbers of its own.
 
     Observations are uint8 of shape (num_envs, frame_stack, pixels, pixels), the newest picture last; actions are
-    integers, the game's own. What the agent meets is what stable-baselines3's `AtariWrapper` and `VecFrameStack` give:
-    an episode ends with a life and begins with a no-op (a new game: with `restart`), then FIRE and one more action in
-    games that have it, and with empty pictures behind the first one. `finished` and `running` are of whole games and
-    count all rewards as the game does, those of these first steps among them.
+    integers, the game's own; `games` are the emulators. What the agent meets is what stable-baselines3's `AtariWrapper`
+    and `VecFrameStack` give: an episode ends with a life and begins with a no-op (a new game: with `restart`), then
+    FIRE and one more action in games that have it, and with empty pictures behind the first one. `finished` and
+    `running` are of whole games and count all rewards as the game does, those of these first steps among them.
     """
 
     def __init__(self, settings: Atari, envs_per_seed: int, seeds: Sequence[int]) -> None:
         self._settings = settings
         size = settings.pixels
-        self._games = [
+        self.games = [
             Emulator(settings.game, _seed(seed, i), size, settings.frame_skip, settings.noop_max)
             for seed in seeds
             for i in range(envs_per_seed)
         ]
-        num_envs = len(self._games)
+        num_envs = len(self.games)
         shape = (settings.frame_stack, size, size)
-        super().__init__(num_envs, spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(self._games[0].actions))
+        super().__init__(num_envs, spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(self.games[0].actions))
         self.finished = []
         self._lives = [0] * num_envs
         self._observed: Picture = np.zeros((num_envs, *shape), dtype=np.uint8)
@@ -79,16 +79,16 @@ class Games(Environments):
     @property
     def running(self) -> NDArray[np.float64]:  # type: ignore[override]
         """Returns of the games in progress."""
-        return np.array([game.total for game in self._games], dtype=np.float64)
+        return np.array([game.total for game in self.games], dtype=np.float64)
 
     def reset(self) -> Picture:
         """Begin a new game everywhere; those in progress are given up."""
-        for i, game in enumerate(self._games):
+        for i, game in enumerate(self.games):
             game.restart()
             self._lives[i] = game.lives
             self._fire(i)
         self._observed = np.zeros_like(self._observed)
-        self._observed[:, -1] = [game.frame for game in self._games]
+        self._observed[:, -1] = [game.frame for game in self.games]
         return self._observed
 
     def rest(self, environment: int) -> None:
@@ -97,7 +97,7 @@ class Games(Environments):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take an action in every game."""
-        for i, (game, action) in enumerate(zip(self._games, actions.tolist(), strict=True)):
+        for i, (game, action) in enumerate(zip(self.games, actions.tolist(), strict=True)):
             if i not in self._resting:
                 game.send(action)
 
@@ -108,44 +108,44 @@ class Games(Environments):
         observed[:, :-1] = self._observed[:, 1:]
         rewards, done = np.zeros(self.num_envs, dtype=np.float32), np.zeros(self.num_envs, dtype=np.bool_)
         infos = [self._quiet] * self.num_envs
-        for i, game in enumerate(self._games):
+        for i, game in enumerate(self.games):
             if i not in self._resting:
                 rewards[i] = game.receive()
                 done[i] = self._ends(i)
             observed[i, -1] = game.frame
         for i in np.flatnonzero(done).tolist():
-            cut_off = self._is_over(i) and not self._games[i].terminated
+            cut_off = self._is_over(i) and not self.games[i].terminated
             infos[i] = {"terminal_observation": observed[i].copy(), "TimeLimit.truncated": cut_off}
             self._go_on(i)
             self._fire(i)
             observed[i, :-1] = 0
-            observed[i, -1] = self._games[i].frame
+            observed[i, -1] = self.games[i].frame
         self._observed = observed
         return observed, np.sign(rewards) if self._settings.clip_rewards else rewards, done, infos
 
     def close(self) -> None:
         """End the emulators and their threads."""
-        self._games.clear()
+        self.games.clear()
 
     def picture(self, environment: int) -> Picture:
         """The screen of a game in colour, (210, 160, 3)."""
-        return self._games[environment].picture()
+        return self.games[environment].picture()
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The record of every game in progress, from which it is played again, and the pictures seen last."""
-        tensors = {f"environment.actions.{i}": torch.from_numpy(g.record.copy()) for i, g in enumerate(self._games)}
+        tensors = {f"environment.actions.{i}": torch.from_numpy(g.record.copy()) for i, g in enumerate(self.games)}
         tensors["environment.observed"] = torch.from_numpy(self._observed.copy())
         return tensors, {
-            "resets": [game.resets for game in self._games],
+            "resets": [game.resets for game in self.games],
             "lives": list(self._lives),
-            "running": [game.total for game in self._games],
+            "running": [game.total for game in self.games],
             "finished": [list(episode) for episode in self.finished],
         }
 
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Play every game again up to where it was; raises RunError when one comes out differently."""
         self._observed = tensors["environment.observed"].numpy().copy()
-        for i, game in enumerate(self._games):
+        for i, game in enumerate(self.games):
             game.take_up(meta["resets"][i], tensors[f"environment.actions.{i}"].numpy())
             if game.total != meta["running"][i] or not np.array_equal(game.frame, self._observed[i, -1]):
                 raise RunError(
@@ -156,18 +156,18 @@ class Games(Environments):
         self.finished = [(int(i), float(value)) for i, value in meta["finished"]]
 
     def _is_over(self, i: int) -> bool:
-        return self._games[i].terminated or self._games[i].frames >= self._settings.max_frames
+        return self.games[i].terminated or self.games[i].frames >= self._settings.max_frames
 
     def _ends(self, i: int) -> bool:
         """Whether the last step ended an episode: the game, or a life of it."""
-        lives = self._games[i].lives
+        lives = self.games[i].lives
         # Some games have no life left for a few frames before they are over.
         lost, self._lives[i] = 0 < lives < self._lives[i], lives
         return self._is_over(i) or (self._settings.terminal_on_life_loss and lost)
 
     def _go_on(self, i: int) -> None:
         """From the end of an episode to the next: a no-op with the next life, or the next game."""
-        game = self._games[i]
+        game = self.games[i]
         if not self._is_over(i):
             game.act(NOOP)
         if self._is_over(i):
@@ -177,9 +177,9 @@ class Games(Environments):
 
     def _fire(self, i: int) -> None:
         """The first two steps of an episode, in games that may wait for FIRE."""
-        if self._games[i].fires:
+        if self.games[i].fires:
             for action in (FIRE, BEHIND_FIRE):
-                self._games[i].act(action)
+                self.games[i].act(action)
                 if self._ends(i):
                     self._go_on(i)
 

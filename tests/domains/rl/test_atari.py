@@ -1,11 +1,14 @@
 """Atari games from ale-py's C++ environments are those that stable-baselines3's wrappers give."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cv2
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common import atari_wrappers
 from stable_baselines3.common.atari_wrappers import AtariWrapper, NoopResetEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
@@ -43,15 +46,16 @@ class _AsTold(gym.Wrapper[Any, Any, Any, Any]):
         return self.wrapper.reset()
 
 
-def wrapped(game: str, pixels: int, told: Starts, seed: int, **changes: Any) -> Callable[[], gym.Env[Any, Any]]:
+def wrapped(game: str, pixels: int, told: Starts, seed: int, grey: bool) -> Callable[[], gym.Env[Any, Any]]:
     """`make_atari_env`'s environment with the emulator's seed, and no-ops as told."""
     from ale_py.env import AtariEnv
 
     def make() -> gym.Env[Any, Any]:
-        env = AtariEnv(game, frameskip=1, repeat_action_probability=0.0, max_num_frames_per_episode=108_000)
+        kind: Any = "grayscale" if grey else "rgb"
+        env = AtariEnv(game, obs_type=kind, frameskip=1, repeat_action_probability=0.0)
         env.ale.setInt("random_seed", seed)
         env.load_game()
-        return AtariWrapper(_AsTold(Monitor(env), told), noop_max=0, screen_size=pixels, **changes)
+        return AtariWrapper(_AsTold(Monitor(env), told), noop_max=0, screen_size=pixels)
 
     return make
 
@@ -70,38 +74,139 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Starts]:
     return found
 
 
-@pytest.mark.parametrize(("game", "pixels", "steps"), [("breakout", 84, 260), ("seaquest", 42, 420)])
+@pytest.mark.parametrize(
+    ("game", "pixels", "grey", "steps"),
+    [("breakout", 84, True, 260), ("seaquest", 42, True, 420), ("seaquest", 42, False, 60)],
+)
 def test_games_are_those_of_stable_baselines3s_wrappers(
-    game: str, pixels: int, steps: int, starts: dict[int, Starts]
+    game: str, pixels: int, grey: bool, steps: int, starts: dict[int, Starts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pictures, rewards, ends, lost lives, no-ops and FIRE at every start, and the returns of whole games."""
+    """Pictures, rewards, ends, lost lives, no-ops and FIRE at every start, and the returns of whole games.
+
+    The wrappers take the brighter of two frames in each colour and make it grey, ale-py the other way round, so that
+    things that flicker differ by a shade; from grey frames, all is equal.
+    """
+    if grey:
+        monkeypatch.setattr(atari_wrappers.cv2, "cvtColor", lambda frame, code: frame)
     ours = Games(settings(game, pixels=pixels), ENVS, [SEED])
     seeds = [_seed(SEED, i) for i in range(ENVS)]
-    told: list[Starts] = [starts.setdefault(seed, []) for seed in seeds]
-    theirs = VecFrameStack(DummyVecEnv([wrapped(game, pixels, *each) for each in zip(told, seeds, strict=True)]), 4)
+    told = [starts.setdefault(seed, []) for seed in seeds]
+    theirs = DummyVecEnv([wrapped(game, pixels, *each, grey) for each in zip(told, seeds, strict=True)])
+    stacked = VecFrameStack(theirs, 4)
+    seen, others = [ours.reset()], [np.asarray(stacked.reset())]
     generator = np.random.default_rng(0)
     returns: list[tuple[int, float]] = []
-    lives = games = paid = 0
-    differences = []
-
-    def compare(mine: Any, other: Any) -> None:
-        differences.append(np.abs(mine.astype(int) - np.moveaxis(other, -1, 1).astype(int)))
-
-    compare(ours.reset(), theirs.reset())
+    lives = paid = 0
     for _ in range(steps):
-        actions = generator.integers(ours.action_space.n, size=ENVS)
+        actions = generator.integers(ours.games[0].actions, size=ENVS)
         observed, rewards, dones, infos = ours.step(actions)
-        other, other_rewards, other_dones, other_infos = theirs.step(actions)
-        compare(observed, other)
+        other, other_rewards, other_dones, other_infos = stacked.step(actions)
+        seen.append(np.asarray(observed))
+        others.append(np.asarray(other))
         assert rewards.tolist() == other_rewards.tolist()
         assert dones.tolist() == other_dones.tolist()
         paid += int(np.abs(rewards).sum())
-        for i in np.flatnonzero(dones):
-            over = "episode" in other_infos[i]
-            games, lives = games + over, lives + (not over)
-            returns += [(int(i), other_infos[i]["episode"]["r"])] if over else []
-            assert not infos[i]["TimeLimit.truncated"]
-    found = np.stack(differences)
-    print(game, "max", found.max(), "share>1", (found > 1).mean(), "share>0", (found > 0).mean(), games, lives, paid)
+        over = [i for i in np.flatnonzero(dones).tolist() if "episode" in other_infos[i]]
+        lives += int(dones.sum()) - len(over)
+        returns += [(i, other_infos[i]["episode"]["r"]) for i in over]
+        assert not any(infos[i]["TimeLimit.truncated"] for i in np.flatnonzero(dones))
     assert ours.finished == returns
-    assert min(games, lives, paid) > 0
+    if grey:
+        np.testing.assert_array_equal(np.stack(seen), np.moveaxis(np.stack(others), -1, 2))
+        assert min(len(returns), lives, paid) > 0
+    else:
+        differences = np.abs(np.stack(seen).astype(int) - np.moveaxis(np.stack(others), -1, 2))
+        assert differences.max() <= 16
+        assert (differences > 0).mean() < 0.01
+
+
+def test_a_game_plays_alike_from_its_record() -> None:
+    """Where it was, with the same lives, frames and return, whatever was played before; and on from there."""
+    one = Emulator("breakout", seed=3, pixels=42, frame_skip=4, noop_max=30)
+    generator = np.random.default_rng(0)
+    one.restart()
+    while one.resets < 3:
+        one.act(int(generator.integers(one.actions)))
+        if one.terminated:
+            one.restart()
+    for action in generator.integers(one.actions, size=30).tolist():
+        one.act(action)
+    two = Emulator("breakout", seed=3, pixels=42, frame_skip=4, noop_max=30)
+    two.take_up(one.resets, one.record)
+    for _ in range(20):
+        assert (one.lives, one.frames, one.total, one.no_ops) == (two.lives, two.frames, two.total, two.no_ops)
+        np.testing.assert_array_equal(one.frame, two.frame)
+        action = int(generator.integers(one.actions))
+        assert one.act(action) == two.act(action)
+
+
+def test_the_picture_of_a_game_is_its_screen_in_colour() -> None:
+    """The grey picture is what the emulator makes of it, at the same moment."""
+    game = Emulator("breakout", seed=3, pixels=84, frame_skip=4, noop_max=30)
+    game.restart()
+    shown = []
+    for step in range(12):
+        if step in (0, 5, 6, 11):
+            picture = game.picture()
+            grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (84, 84), interpolation=cv2.INTER_AREA)
+            assert np.abs(grey.astype(int) - game.frame).max() <= 1
+            shown.append(picture)
+        game.act(step % game.actions)
+    assert shown[0].shape == (210, 160, 3)
+    assert len({picture.tobytes() for picture in shown}) > 2
+    assert any((picture[:, :, 0] != picture[:, :, 2]).any() for picture in shown)
+
+
+def test_a_game_is_cut_off_and_its_last_observation_handed_over() -> None:
+    games = Games(settings("seaquest", pixels=42, max_frames=120), 1, [SEED])
+    games.reset()
+    ends = []
+    for step in range(60):
+        before = games.games[0].frames
+        observed, _, dones, infos = games.step(np.array([0]))
+        if dones[0]:
+            ends.append(step)
+            assert before < 120
+            assert infos[0]["TimeLimit.truncated"]
+            assert infos[0]["terminal_observation"].shape == (4, 42, 42)
+            assert infos[0]["terminal_observation"][:-1].any()
+            assert not np.asarray(observed)[0, :-1].any()
+    assert len(ends) == len(games.finished) == 2
+
+
+def test_an_environment_at_rest_stays_as_it_is_while_the_others_go_on() -> None:
+    games = Games(settings("seaquest", pixels=42), 2, [SEED])
+    games.reset()
+    games.rest(0)
+    frames = [game.frames for game in games.games]
+    for _ in range(5):
+        _, rewards, dones, _ = games.step(np.array([1, 1]))
+        assert (rewards[0], dones[0]) == (0, False)
+    assert games.games[0].frames == frames[0]
+    assert games.games[1].frames == frames[1] + 20
+
+
+def test_rewards_are_clipped_for_the_agent_only() -> None:
+    clipped, plain = (Games(settings("seaquest", pixels=42, clip_rewards=c), 1, [SEED]) for c in (True, False))
+    clipped.reset()
+    plain.reset()
+    generator = np.random.default_rng(1)
+    paid = []
+    while not paid:
+        actions = generator.integers(18, size=1)
+        (small,), (large,) = clipped.step(actions)[1], plain.step(actions)[1]
+        assert small == np.sign(large)
+        paid += [large] if large else []
+    assert paid[0] == 20
+    assert clipped.running.tolist() == plain.running.tolist() == [20]
+
+
+def test_a_game_that_is_not_known_and_a_rom_that_is_missing_are_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"data\.settings\.game = 'seaquests'; nearest: seaquest: one of adventure, "):
+        Games(settings("seaquests"), 1, [SEED])
+    monkeypatch.setenv("ALE_ROMS_DIR", str(tmp_path))
+    with pytest.raises(RunError, match=r"the ROM of seaquest .*: pip install 'lottery-suite\[rl\]'") as told:
+        Games(settings("seaquest"), 1, [SEED])
+    assert "\n" not in str(told.value)
