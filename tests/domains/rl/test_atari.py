@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from domains.rl.emulator import Emulator
 from domains.rl.environments.atari import Atari, Games, _seed
+from suite.experiment.errors import RunError, UsageError
 
 SEED, ENVS = 7, 2
 Starts = list[tuple[int, int]]
