@@ -8,7 +8,6 @@ from typing import Final
 from suite.experiment.method import Method
 from suite.experiment.result import CellResult
 from suite.experiment.task import TaskSpec
-from suite.experiment.taskfile import Carry
 
 MOST_TRACES: Final = 10
 """So many replicates of a task are drawn in training, and have their traces in a view."""
@@ -16,11 +15,14 @@ MOST_TRACES: Final = 10
 
 @dataclass(frozen=True)
 class TransferSource:
-    """Where the tickets of a transfer come from: the task, its method, what is carried, and what the mask covers."""
+    """Where the tickets of a transfer come from: the task, its method, and what the mask covers.
+
+    `carry` says what is the source's: `mask`, `weights` or `both`.
+    """
 
     spec: TaskSpec
     method: Method
-    carry: Carry
+    carry: str
     covered: tuple[str, ...]
 
 
