@@ -15,7 +15,7 @@ import torch
 from numpy._core.multiarray import _reconstruct
 
 from domains.vision.data import Images
-from domains.vision.published import joined, labelled
+from domains.vision.stored import joined, labelled
 from domains.vision.torchvision_files import TorchvisionDataset
 from suite.experiment.datafiles import Files, reading
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images
-from domains.vision.published import labelled
+from domains.vision.stored import labelled
 from domains.vision.torchvision_files import TorchvisionDataset
 from suite.experiment.datafiles import Files, reading
 

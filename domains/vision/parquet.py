@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images
-from domains.vision.published import Published, joined, labelled
+from domains.vision.stored import Stored, joined, labelled
 from suite.experiment.datafiles import PLACE, Files, cache, keep, kept, parquet_folder, parquet_parts, reading
 from suite.experiment.errors import RunError
 from suite.experiment.frozen import digest
@@ -21,7 +21,7 @@ from suite.experiment.frozen import digest
 ROWS_AT_ONCE = 1000
 
 
-class ParquetDataset(Published):
+class ParquetDataset(Stored):
     """Colour images in `<name>/**/<part>*.parquet` below the folder of datasets, or in a dataset of the hub."""
 
     image_column: ClassVar[str]

@@ -4,11 +4,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from domains.vision.published import Published
+from domains.vision.stored import Stored
 from suite.experiment.datafiles import Files, fetched
 
 
-class TorchvisionDataset(Published):
+class TorchvisionDataset(Stored):
     """Images in files whose MD5 torchvision publishes: their fingerprint is known without them."""
 
     @classmethod

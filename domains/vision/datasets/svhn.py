@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from domains.vision.data import Images
-from domains.vision.published import labelled
+from domains.vision.stored import labelled
 from domains.vision.torchvision_files import TorchvisionDataset
 from suite.experiment.datafiles import Files, reading
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,3 +100,67 @@ def _png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "png")
     return file.getvalue()
+
+
+def write_jpeg(place: Path, seed: int, size: tuple[int, int] = (40, 30)) -> None:
+    """A colour image of width and height, smooth as photographs are."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    coarse.resize(size, Image.Resampling.BICUBIC).save(place, "jpeg", quality=90)
+
+
+def write_imagenet(root: Path, training: Mapping[str, int], test: int) -> None:
+    """ImageNet's folders and development kit: so many training images of each class, and test images of each."""
+    for number, (wnid, count) in enumerate(training.items()):
+        for i in range(count):
+            write_jpeg(root / "train" / wnid / f"{wnid}_{i}.JPEG", 100 * number + i)
+        for i in range(test):
+            write_jpeg(root / "val" / wnid / f"ILSVRC2012_val_{len(training) * i + number + 1:08}.JPEG", 1000 + number)
+    write_devkit(root / "ILSVRC2012_devkit_t12.tar.gz", training, test)
+
+
+def write_devkit(place: Path, training: Mapping[str, int], test: int) -> None:
+    """The archive with the table of synsets, one of which has the others for children, and the classes of `val`."""
+    from scipy.io import savemat
+
+    fields = "ILSVRC2012_ID WNID words gloss num_children children wordnet_height num_train_images"
+    rows = [
+        (i, wnid, f"name {i}, other name", "", 0, [], 0, count) for i, (wnid, count) in enumerate(training.items(), 1)
+    ]
+    rows.append((len(rows) + 1, "n99999999", "all", "", len(rows), list(range(1, len(rows) + 1)), 1, 0))
+    synsets = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
+    for i, row in enumerate(rows):
+        synsets[i, 0] = row
+    table = io.BytesIO()
+    savemat(table, {"synsets": synsets})
+    truth = "\n".join([str(i) for i in range(1, len(training) + 1)] * test)
+    data = "ILSVRC2012_devkit_t12/data"
+    with tarfile.open(place, "w:gz") as archive:
+        for name, content in (
+            ("meta.mat", table.getvalue()),
+            ("ILSVRC2012_validation_ground_truth.txt", truth.encode()),
+        ):
+            entry = tarfile.TarInfo(f"{data}/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def write_places365(root: Path, kinds: Mapping[str, int], test: int) -> None:
+    """Places365's lists and folders of small images: so many training images of each kind of place, and test images."""
+    numbers = {kind: number for number, kind in enumerate(kinds)}
+    training = [(f"{kind}/{i:08}.jpg", numbers[kind]) for kind, count in kinds.items() for i in range(1, count + 1)]
+    held_out = [
+        (f"Places365_val_{len(kinds) * i + number + 1:08}.jpg", number)
+        for i in range(test)
+        for number in numbers.values()
+    ]
+    root.mkdir(parents=True, exist_ok=True)
+    for folder, name, rows in (
+        ("data_256_standard", "places365_train_standard.txt", training),
+        ("val_256", "places365_val.txt", held_out),
+    ):
+        for seed, (image, _) in enumerate(rows):
+            write_jpeg(root / folder / image.lstrip("/"), seed)
+        (root / name).write_text("".join(f"{image} {number}\n" for image, number in rows))
+    (root / "categories_places365.txt").write_text("".join(f"{kind} {number}\n" for kind, number in numbers.items()))

@@ -18,7 +18,7 @@ from domains.vision.data import Images, Splits
 from domains.vision.datasets import Dataset
 from domains.vision.datasets.mnist import Mnist
 from domains.vision.memory import load
-from domains.vision.published import Published
+from domains.vision.stored import Stored
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.task import Data
 from tests.domains.vision import layouts
@@ -50,9 +50,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(known, "download", refuse)
 
 
-def dataset(name: str, **settings: object) -> Published:
+def dataset(name: str, **settings: object) -> Stored:
     made = Dataset.of_data(name, settings)
-    assert isinstance(made, Published)
+    assert isinstance(made, Stored)
     return made
 
 
