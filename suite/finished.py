@@ -16,7 +16,7 @@ from suite.results.view import MOST_TRACES, RunView, TaskView, TransferSource
 def progress_of(folder: Path) -> list[dict[str, Any]]:
     """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells.
 
-    What tasks share is left to do for the first of them.
+    What tasks share is left to do for the first of them. Of its `connections` so many are `measured`.
     """
     store = Store.open(folder)
     rows = []
@@ -30,6 +30,7 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
         results = {cell.key: survey.cell(cell.key) for cell in planned}
         _check_masks(planned, survey)
         done = [key for key, result in results.items() if result is not None]
+        measured = [each.key for each in planned.connections if store.connection(each.key) is not None]
         rows.append(
             {
                 "task": task.spec.id,
@@ -38,7 +39,9 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
                 "cells": len(results),
                 "done": len(done),
                 "diverged": sum(result.diverged for result in results.values() if result is not None),
-                "seconds_left": planned.cost(without=[*done, *counted]).seconds,
+                "connections": len(planned.connections),
+                "measured": len(measured),
+                "seconds_left": planned.cost(without=[*done, *measured, *counted]).seconds,
                 "older": _older(task, [*results.values(), *unplanned]),
             }
         )
@@ -96,6 +99,10 @@ def view_of(folder: Path) -> RunView:
                 cells=tuple(found),
                 references=request.references or {},
                 source=_source(task),
+                connected=() if task.options.connected is None else task.options.connected.levels,
+                connections=tuple(
+                    each for node in planned.connections if (each := store.connection(node.key)) is not None
+                ),
             )
         )
     commands = dict.fromkeys(request.command for request in requests)

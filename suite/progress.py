@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from suite.experiment.plan import Cell, cell_cost
+from suite.experiment.plan import Node, cell_cost
 from suite.printing import count
 
 
@@ -19,31 +19,31 @@ class Lines:
         self._seconds = self._spent = 0.0
         self._began = time.monotonic()
 
-    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+    def begin(self, cells: Sequence[Node], skipped: int, slots: int) -> None:
         """Say what is to be done."""
         self._total, self._seconds = len(cells), sum(cell_cost(cell).seconds for cell in cells)
         self._began = time.monotonic()
         self._say(f"{count(len(cells), 'cell')} to run, {skipped} done before, {slots} at a time")
 
-    def started(self, cell: Cell, slot: int) -> None:
+    def started(self, cell: Node, slot: int) -> None:
         """Nothing: the line comes when the cell ends."""
 
     def progress(self, slot: int, steps: int) -> None:
         """Nothing: the line comes when the cell ends."""
 
-    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+    def silent(self, cell: Node, slot: int, seconds: float) -> None:
         """One line that names the cell."""
         self._say(_silence(cell, seconds))
 
-    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+    def finished(self, cell: Node, slot: int, value: float | None) -> None:
         """One line with the score."""
-        self._ended(cell, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
+        self._ended(cell, "diverged" if value is None else f"{cell.measured} {value:.4g}")
 
-    def failed(self, cell: Cell, slot: int, message: str) -> None:
+    def failed(self, cell: Node, slot: int, message: str) -> None:
         """One line with the reason."""
         self._ended(cell, f"FAILED: {message}")
 
-    def _ended(self, cell: Cell, what: str) -> None:
+    def _ended(self, cell: Node, what: str) -> None:
         self._done += 1
         self._spent += cell_cost(cell).seconds
         elapsed = time.monotonic() - self._began
@@ -71,10 +71,10 @@ class Bars:
         )
         self._plan = TaskID(0)
         self._slots: list[TaskID] = []
-        self._cells: dict[int, Cell] = {}
+        self._cells: dict[int, Node] = {}
         self._left = 0
 
-    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+    def begin(self, cells: Sequence[Node], skipped: int, slots: int) -> None:
         """Put up the bars."""
         self._left = len(cells)
         seconds = sum(cell_cost(cell).seconds for cell in cells)
@@ -84,7 +84,7 @@ class Bars:
         if cells:
             self._bars.start()
 
-    def started(self, cell: Cell, slot: int) -> None:
+    def started(self, cell: Node, slot: int) -> None:
         """A cell takes over a slot's bar."""
         self._cells[slot] = cell
         self._bars.reset(self._slots[slot], description=cell.name, total=cell.steps, visible=True)
@@ -93,15 +93,15 @@ class Bars:
         """Move a slot's bar."""
         self._bars.update(self._slots[slot], completed=steps)
 
-    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+    def silent(self, cell: Node, slot: int, seconds: float) -> None:
         """Name the cell above the bars."""
         self._bars.console.print(_silence(cell, seconds), markup=False, highlight=False)
 
-    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+    def finished(self, cell: Node, slot: int, value: float | None) -> None:
         """Move the plan's bar and leave the score above the bars."""
-        self._ended(cell, slot, "diverged" if value is None else f"{cell.spec.metric.name} {value:.4g}")
+        self._ended(cell, slot, "diverged" if value is None else f"{cell.measured} {value:.4g}")
 
-    def failed(self, cell: Cell, slot: int, message: str) -> None:
+    def failed(self, cell: Node, slot: int, message: str) -> None:
         """Leave the reason above the bars."""
         self._ended(cell, slot, f"FAILED: {message}")
 
@@ -109,7 +109,7 @@ class Bars:
         """Take the bars down."""
         self._bars.stop()
 
-    def _ended(self, cell: Cell, slot: int, what: str) -> None:
+    def _ended(self, cell: Node, slot: int, what: str) -> None:
         self._left -= 1
         self._bars.update(self._slots[slot], visible=False)
         self._bars.update(self._plan, advance=cell_cost(cell).seconds, description=self._plan_text())
@@ -121,7 +121,7 @@ class Bars:
         return f"plan, {count(self._left, 'cell')} left"
 
 
-def _silence(cell: Cell, seconds: float) -> str:
+def _silence(cell: Node, seconds: float) -> str:
     return (
         f"{cell.name}: no sign of life for {_clock(seconds)}: its process was stopped or waits for something; "
         "the other cells go on"

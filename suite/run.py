@@ -223,7 +223,9 @@ def _origin(path: Path) -> Finished:
 
 
 def _adopt(plans: Iterable[Plan], source: Finished, store: Store) -> int:
-    return adopt(store, source, (cell for plan in plans for cell in plan))
+    plans = list(plans)
+    connections = (connection for plan in plans for connection in plan.connections)
+    return adopt(store, source, (cell for plan in plans for cell in plan), connections)
 
 
 def _with_references(request: Request) -> Request:

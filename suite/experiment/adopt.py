@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from suite.experiment.connection import Connection
 from suite.experiment.errors import RunError
 from suite.experiment.plan import Cell
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, ConnectionResult
 from suite.experiment.store import Store
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ class Finished(Protocol):
     def cell(self, key: str) -> CellResult | None:
         """A finished cell; RunError when it is damaged."""
 
+    def connection(self, key: str) -> ConnectionResult | None:
+        """A measured connection; RunError when it is damaged."""
+
     def has_mask(self, key: str) -> bool:
         """Whether a mask is there."""
 
@@ -29,11 +33,12 @@ class Finished(Protocol):
         """A ticket; RunError when it is missing or damaged."""
 
 
-def adopt(store: Store, other: Finished, cells: Iterable[Cell]) -> int:
-    """Copy what another run has of some cells into a store; returns how many cells came.
+def adopt(store: Store, other: Finished, cells: Iterable[Cell], connections: Iterable[Connection] = ()) -> int:
+    """Copy what another run has of some cells and connections into a store; returns how many cells came.
 
     Raises RunError, nothing being copied, when a cell or mask is in both and not the same: an equal key promises equal
-    bits on one machine type alone, and what starts from one would be judged beside the other.
+    bits on one machine type alone, and what starts from one would be judged beside the other. A connection comes only
+    where both its ends are cells of the store.
     """
     cells = list(cells)
     for cell in cells:
@@ -56,4 +61,8 @@ def adopt(store: Store, other: Finished, cells: Iterable[Cell]) -> int:
         if result is not None:
             store.put_cell(result)
             adopted += 1
+    for connection in connections:
+        measured = other.connection(connection.key)
+        if measured is not None and store.connection(connection.key) is None and all(map(store.has, connection.needs)):
+            store.put_connection(measured)
     return adopted

@@ -2,6 +2,7 @@
 
     run.json                as in the run's folder
     cells.jsonl.xz          one result a line, each with its SHA-256
+    connections.jsonl       one connection a line, each with its SHA-256; there if any was measured
     masks/000000.ladder …   see suite.tickets.ladder
     contents.json           bytes and SHA-256 of the results, and the key of every mask: by ladder, level by level
 
@@ -16,6 +17,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, BinaryIO
 
@@ -24,7 +26,7 @@ from pydantic import Field, ValidationError
 from suite.experiment import resultfile
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import Frozen, digest
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, ConnectionResult
 from suite.experiment.store import Store
 from suite.files import NotRegular, read_regular, temporary_name, write_file
 from suite.tickets.ladder import Ladder, parse_ladder
@@ -32,7 +34,7 @@ from suite.tickets.mask import TicketError
 from suite.tickets.ticket import Ticket
 
 SCHEMA = 1
-CONTENTS, REQUESTS, CELLS = "contents.json", "run.json", "cells.jsonl.xz"
+CONTENTS, REQUESTS, CELLS, CONNECTIONS = "contents.json", "run.json", "cells.jsonl.xz", "connections.jsonl"
 MOST_CONTENTS = 2**28
 MOST_CELLS = 2**36
 """No export has more bytes of results: a hundred thousand of half a megabyte."""
@@ -53,12 +55,13 @@ class LadderKeys(Frozen):
 
 
 class Contents(Frozen):
-    """`contents.json`: bytes and SHA-256 of the results before compression, and the ladders."""
+    """`contents.json`: bytes and SHA-256 of the results before compression, the ladders, and numbers of results."""
 
     cells: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=0, le=MOST_CELLS)]
     sha256: Key
     ladders: tuple[LadderKeys, ...]
+    connections: Annotated[int, Field(ge=0)] = 0
 
 
 def export(store: Store, target: Path) -> tuple[int, int]:
@@ -100,11 +103,22 @@ def _write_contents(store: Store, folder: Path) -> Contents:
         name = f"masks/{number:06}.ladder"
         (folder / name).write_bytes(Ladder.of(ticket for _, ticket in group).to_bytes())
         ladders.append(LadderKeys(file=name, keys={ticket.level: key for key, ticket in group}))
-    contents = Contents(cells=len(keys), bytes=size, sha256=hasher.hexdigest(), ladders=tuple(ladders))
+    connections = store.connection_keys()
+    if connections:
+        (folder / CONNECTIONS).write_bytes(b"".join(map(partial(_connection_line, store), connections)))
+    contents = Contents(
+        cells=len(keys), bytes=size, sha256=hasher.hexdigest(), ladders=tuple(ladders), connections=len(connections)
+    )  # fmt: skip
     table = contents.model_dump(mode="json")
     text = json.dumps({"schema": SCHEMA, "sha256": digest(table), "contents": table}, indent=1)
     (folder / CONTENTS).write_text(text)
     return contents
+
+
+def _connection_line(store: Store, key: str) -> bytes:
+    result = store.connection(key)
+    assert result is not None
+    return resultfile.to_bytes(result) + b"\n"
 
 
 def _order(store: Store, key: str) -> tuple[object, ...]:
@@ -176,6 +190,7 @@ class ExportedRun:
         self._lines: dict[str, tuple[int, int]] | None = None
         self._unpacked: IO[bytes] | None = None
         self._last: tuple[str, Ladder] | None = None
+        self._connections: dict[str, ConnectionResult] | None = None
 
     @staticmethod
     def is_one(path: Path) -> bool:
@@ -195,6 +210,19 @@ class ExportedRun:
             return resultfile.from_bytes(self._unpacked.read(place[1]), key)
         except resultfile.BadResult as error:
             raise self._damaged(CELLS, error) from error
+
+    def connection(self, key: str) -> ConnectionResult | None:
+        """A measured connection; raises RunError for ones that are damaged."""
+        if self._connections is None:
+            lines = self._bytes(CONNECTIONS, MOST_FILE).splitlines() if self._contents.connections else []
+            try:
+                found = [resultfile.read(ConnectionResult, line) for line in lines]
+            except resultfile.BadResult as error:
+                raise self._damaged(CONNECTIONS, error) from error
+            if len(found) != self._contents.connections:
+                raise self._damaged(CONNECTIONS, f"not the {self._contents.connections} that {CONTENTS} states")
+            self._connections = {result.key: result for result in found}
+        return self._connections.get(key)
 
     def has_mask(self, key: str) -> bool:
         """Whether a mask is there."""

@@ -12,6 +12,9 @@ from suite.experiment.domain import ResultVersions
 from suite.experiment.learner import Span
 from suite.experiment.method import Method
 
+CONNECTIONS = 1
+"""Version of the code that measures connections: raised with every change of their numbers."""
+
 
 def train_key(
     task_hash: str, replicate: int, start: Mapping[str, Any], span: Span, versions: ResultVersions,
@@ -44,6 +47,12 @@ def cohort_key(keys: Sequence[str]) -> str:
 def slot_key(cohort: str, slot: int) -> str:
     """Key of a member of a cohort."""
     return _digest({"cohort": cohort, "slot": slot})
+
+
+def connection_key(ends: Sequence[str], points: int, recalibration: int, training_error: bool) -> str:
+    """Key of the errors between two runs: their keys, in order, and how the points between them are measured."""
+    measured = {"points": points, "recalibration": recalibration, "training": training_error, "version": CONNECTIONS}
+    return _digest({"connection": list(ends), **measured})
 
 
 def mask_key(parent: str, levels: int, method: Method, code: str, given: Mapping[str, Any]) -> str:

@@ -9,6 +9,18 @@ from suite.experiment.frozen import Frozen
 from suite.experiment.runtime import Runtime
 
 
+class Connected(Frozen):
+    """Which tickets are tested for linear mode connectivity, and how: the line between two children of each."""
+
+    levels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        description="levels whose tickets are tested; 0: the dense network at the rewind step"
+    )
+    recalibration: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=20, description="training batches that batch norm is recalibrated on at every point"
+    )
+    training_error: bool = Field(default=False, description="whether training error is measured too, at every point")
+
+
 class RunOptions(Frozen):
     """What of the experiment is run, and how: part of no identity.
 
@@ -34,6 +46,9 @@ class RunOptions(Frozen):
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="threads of a cell")
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(default=0, description="processes that read data for a cell")
     data: Path | None = Field(default=None, description="folder of data sets")
+    connected: Connected | None = Field(
+        default=None, description="levels whose tickets are tested for linear mode connectivity; unset: none"
+    )
 
     @property
     def runtime(self) -> Runtime:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from suite.experiment.connection import Connection
 from suite.experiment.domain import ResultVersions
 from suite.experiment.learner import Span
 from suite.experiment.method import Method
@@ -96,7 +97,13 @@ class Cell:
     def name(self) -> str:
         """For people: `vision/mnist5k-lenet300 imp winning level 3 replicate 0`."""
         which = DENSE if self.arm == DENSE else f"{self.method.name} {self.arm} level {self.level}"
-        return f"{self.spec.id} {which} replicate {self.replicate}"
+        child = f" child {self.start.child}" if self.start.child else ""
+        return f"{self.spec.id} {which} replicate {self.replicate}{child}"
+
+    @property
+    def measured(self) -> str:
+        """What its value is: the task's metric."""
+        return self.spec.metric.name
 
     @property
     def mask_key(self) -> str | None:
@@ -106,7 +113,7 @@ class Cell:
     @property
     def streams(self) -> Streams:
         """The seeds of this cell."""
-        streams = Streams(self.spec.hash, self.replicate)
+        streams = Streams(self.spec.hash, self.replicate, child=self.start.child)
         return streams.fresh() if self.weights == "fresh" and self.arm != DENSE else streams
 
     @property
@@ -120,6 +127,10 @@ class Cell:
         prunes = {prune.key: prune for prune in wanted}
         steps = dict.fromkeys((*self.kept_steps, *other.kept_steps))
         return replace(self, prunes=tuple(prunes.values()), kept_steps=tuple(steps))
+
+
+Node = Cell | Connection
+"""What a run has to do: a run to train, or a line between two of them to measure."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +152,14 @@ class Cost:
 class Plan:
     """The cells of a task under a method, parents before children.
 
-    Those of `support` are no part of its curves: they find the tickets that are carried over from another task.
+    Those of `support` are no part of its curves: they find the tickets that are carried over from another task, or are
+    children that `connections` are drawn to.
     """
 
     task: Task
     cells: tuple[Cell, ...]
     support: frozenset[str] = frozenset()
+    connections: tuple[Connection, ...] = ()
 
     def __iter__(self) -> Iterator[Cell]:
         return iter(self.cells)
@@ -164,14 +177,22 @@ class Plan:
         return [tuple(group) for group in groups.values()]
 
     def cost(self, without: Iterable[str] = ()) -> Cost:
-        """What the cells cost whose keys are not in `without`."""
+        """What the cells and connections cost whose keys are not in `without`."""
         done = set(without)
-        return sum((cell_cost(cell) for cell in self.cells if cell.key not in done), Cost())
+        nodes: tuple[Node, ...] = (*self.cells, *self.connections)
+        return sum((cell_cost(node) for node in nodes if node.key not in done), Cost())
 
 
-def cell_cost(cell: Cell) -> Cost:
-    """Estimate for one cell from the task's own figures."""
+FORWARD = 1 / 3
+"""What a forward pass costs of a training step, whose backward pass computes two products for each of its own."""
+
+
+def cell_cost(cell: Node) -> Cost:
+    """Estimate for one cell from the task's own figures; of a connection, of its passes forward for batch norm."""
     cost = cell.spec.cost
+    if isinstance(cell, Connection):
+        batches = cell.steps * cell.recalibration * FORWARD
+        return Cost(0, 0, batches * cost.flops_per_step, batches * cost.seconds_per_step + cost.seconds_per_cell)
     step = (cell.cohort and cost.seconds_per_cohort_step) or cost.seconds_per_step
     seconds = cell.steps * step + cost.seconds_per_cell
     return Cost(1, cell.steps, cell.steps * cost.flops_per_step, seconds)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from suite.experiment.children import with_children
 from suite.experiment.errors import UsageError
 from suite.experiment.keys import cohort_key, mask_key, slot_key, train_key
 from suite.experiment.learner import Span
@@ -21,7 +22,14 @@ def plan(task: Task, facts: Facts) -> Plan:
     rewind step beyond the run.
     """
     check(task, facts)
-    return Plan(task, tuple(Planner(task, facts).cells()))
+    planner = Planner(task, facts)
+    cells = tuple(planner.cells())
+    if task.options.connected is None:
+        return Plan(task, cells)
+    winning = facts.arms[LADDER]
+    return with_children(
+        task, cells, lambda start, span, needs: planner.draft(start.replicate, start, span, LADDER, winning, needs)
+    )  # fmt: skip
 
 
 def check(task: Task, facts: Facts) -> None:

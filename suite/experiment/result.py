@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from suite.experiment.connection import POINTS, barrier
 from suite.experiment.domain import ResultVersions
 from suite.experiment.frozen import Frozen
 
@@ -116,3 +117,53 @@ class CellResult(Frozen):
     def value(self) -> float | None:
         """Test score in the task's metric; None when the run diverged."""
         return None if self.diverged else self.test[self.metric]
+
+
+Error = Annotated[float, Field(ge=0, le=1)]
+
+
+class ConnectionResult(Frozen):
+    """The errors on the straight line between the final weights of two children of one ticket (shares of 1).
+
+    Points are equally spaced, from child 0 to child 1, batch norm recalibrated at each. Training errors are empty where
+    they were not asked for; all are where a child diverged. `children` are the keys of both runs.
+    """
+
+    schema_version: Literal[1] = 1
+    key: str
+    task: str
+    task_version: str
+    task_hash: str
+    scale: str
+    method: str
+    method_hash: str
+    rewind_step: int
+    level: int
+    replicate: int
+    density: float
+    children: tuple[str, str]
+    metric: str
+    recalibration: int
+    diverged: bool
+    validation_errors: tuple[Error, ...]
+    training_errors: tuple[Error, ...]
+    spent: Spent
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _whole_paths(self) -> "ConnectionResult":
+        if len(self.validation_errors) != (0 if self.diverged else POINTS):
+            raise ValueError(f"a path has {POINTS} points, and none where a child diverged")
+        if self.training_errors and len(self.training_errors) != len(self.validation_errors):
+            raise ValueError("training and validation errors are of the same points")
+        return self
+
+    @property
+    def value(self) -> float | None:
+        """The barrier on the validation split, which verdicts rest on; None where a child diverged."""
+        return None if self.diverged else barrier(self.validation_errors)
+
+    @property
+    def training_barrier(self) -> float | None:
+        """The barrier in training error; None where it was not measured."""
+        return barrier(self.training_errors) if self.training_errors else None

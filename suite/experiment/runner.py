@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from suite.experiment.agenda import Agenda, Unit
+from suite.experiment.connection import Connection
 from suite.experiment.domain import result_versions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
 from suite.experiment.pacing import Terminated, on_termination
-from suite.experiment.plan import ArmFacts, Cell, CriterionFacts, Facts, Plan
+from suite.experiment.plan import ArmFacts, Cell, CriterionFacts, Facts, Node, Plan
 from suite.experiment.planner import plan
 from suite.experiment.plugins import code_of
 from suite.experiment.request import Request, request_of
@@ -33,22 +34,22 @@ SILENT_SECONDS = 180.0
 class Reporter(Protocol):
     """Is told what a run does; the command line draws it."""
 
-    def begin(self, cells: Sequence[Cell], skipped: int, slots: int) -> None:
+    def begin(self, cells: Sequence[Node], skipped: int, slots: int) -> None:
         """The cells that are left to do, and how many the store had."""
 
-    def started(self, cell: Cell, slot: int) -> None:
+    def started(self, cell: Node, slot: int) -> None:
         """A cell runs in a slot."""
 
     def progress(self, slot: int, steps: int) -> None:
         """Steps taken by the cell in a slot."""
 
-    def silent(self, cell: Cell, slot: int, seconds: float) -> None:
+    def silent(self, cell: Node, slot: int, seconds: float) -> None:
         """The process of a cell has given no sign of life for so long; it is left alone, and the others go on."""
 
-    def finished(self, cell: Cell, slot: int, value: float | None) -> None:
+    def finished(self, cell: Node, slot: int, value: float | None) -> None:
         """A cell is done; `value` is its test score, None when it diverged."""
 
-    def failed(self, cell: Cell, slot: int, message: str) -> None:
+    def failed(self, cell: Node, slot: int, message: str) -> None:
         """A cell failed; the others go on."""
 
 
@@ -147,13 +148,13 @@ def execute(
     plugins: tuple[Path, ...] = (),
     runtime: Runtime = HERE,
 ) -> Outcome:
-    """Run all cells that the store does not have; a cell that fails takes only its descendants with it.
+    """Run all cells and connections that the store does not have; a cell that fails takes only its descendants with it.
 
     Raises RunError for a corrupted store file, before anything is run, and KeyboardInterrupt with finished cells kept.
     """
     units = _united(plans)
     survey = store.survey()
-    done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, survey)}
+    done = {cell.key for unit in units.values() for cell in unit if _is_done(cell, survey, store)}
     survey.keep()
     agenda = Agenda(units.values(), done, store.ticketless)
     left = tuple(agenda.left)
@@ -187,7 +188,7 @@ def execute(
     return outcome
 
 
-def _name_if_silent(cell: Cell, slot: int, seconds: float, named: set[str], reporter: Reporter) -> None:
+def _name_if_silent(cell: Node, slot: int, seconds: float, named: set[str], reporter: Reporter) -> None:
     """Name a cell once for each silence."""
     if seconds < SILENT_SECONDS:
         named.discard(cell.key)
@@ -196,8 +197,10 @@ def _name_if_silent(cell: Cell, slot: int, seconds: float, named: set[str], repo
         reporter.silent(cell, slot, seconds)
 
 
-def _is_done(cell: Cell, survey: StoreSurvey) -> bool:
-    """Whether a cell has a result and all masks that are wanted of it; raises RunError naming a damaged file."""
+def _is_done(cell: Node, survey: StoreSurvey, store: Store) -> bool:
+    """Whether there is a result, and of a cell all masks that are wanted; raises RunError naming a damaged file."""
+    if isinstance(cell, Connection):
+        return store.connection(cell.key) is not None
     found = survey.cell(cell.key)
     if found is None:
         return False
@@ -208,12 +211,14 @@ def _is_done(cell: Cell, survey: StoreSurvey) -> bool:
 
 def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
     """All units by the key of their first cell; where plans share a cell it makes the masks that each of them wants."""
-    units: dict[str, Unit] = {}
+    units: dict[str, tuple[Cell, ...]] = {}
+    connections: dict[str, Unit] = {}
     for each in plans:
         for unit in each.units():
             shared = units.get(unit[0].key, unit)
             units[unit[0].key] = tuple(map(Cell.shared_with, shared, unit))
-    return units
+        connections.update((connection.key, (connection,)) for connection in each.connections)
+    return {**units, **connections}
 
 
 def _settle(
@@ -224,7 +229,7 @@ def _settle(
     error = future.exception()
     if error is None:
         for cell in cells:
-            result = store.cell(cell.key)
+            result = store.connection(cell.key) if isinstance(cell, Connection) else store.cell(cell.key)
             outcome.finished += 1
             reporter.finished(cell, slot, result.value if result else None)
         agenda.finish(cells)

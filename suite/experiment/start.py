@@ -40,6 +40,7 @@ class Start:
     Level 0 is the dense network. `mask_key` names the ticket's mask (None: nothing is pruned). `origin` is the run
     whose parameters and buffers are carried (None: the cell has the initial weights of its own task and replicate).
     Mask and weights may be of another task than the cell's; then those tensors are carried that both models have.
+    `child` above 0 has data order and dropout of its own (see `suite.experiment.children`).
 
     Where `drawn_over` names prunable tensors there is no ticket: the mask keeps as many of their weights as the
     level's prunings leave, at positions drawn over all of them, and their weights are new. All other tensors have the
@@ -53,6 +54,7 @@ class Start:
     mask_key: str | None = None
     origin: Origin | None = None
     drawn_over: tuple[str, ...] = ()
+    child: int = 0
 
     def foreign(self, task: TaskSpec) -> TaskSpec | None:
         """The other task that mask or weights are carried from, of a cell of `task`; None if all is its own."""
@@ -66,11 +68,13 @@ class Start:
         """
         if self.drawn_over:
             return {"weights": "reinit", "mask": self._lot, "arm": arm, "level": self.level}
-        if self.mask_key is None:
-            return {"weights": "init"}
+        child = {"child": self.child} if self.child else {}  # the first results' keys say nothing of children
         own = "init" if self.origin is None else [self.origin.cell.key, self.origin.step]
+        if self.mask_key is None:
+            return {"weights": own, **child}
         new = ["reinit", own] if inherits else "reinit"
-        return {"weights": own if weights == "rewound" else new, "mask": self.mask_key, "arm": arm, "level": self.level}
+        drawn = own if weights == "rewound" else new
+        return {"weights": drawn, "mask": self.mask_key, "arm": arm, "level": self.level, **child}
 
     @property
     def _lot(self) -> dict[str, Any]:

@@ -121,12 +121,16 @@ def mask_of(cell: Cell, store: Store, model: nn.Module, runtime: Runtime) -> Mas
 
 
 def notes_of(cell: Cell, runtime: Runtime) -> dict[str, str]:
-    """What a result says of its start: whose the tickets are and what was drawn anew, or over what a mask was drawn."""
+    """What a result says of its start: whose the tickets are and what was drawn anew, or over what a mask was drawn.
+
+    Of a child of a connectivity test it says which.
+    """
     if cell.start.drawn_over:
         return {"mask drawn over": ", ".join(cell.start.drawn_over)}
+    child = {"child": f"{cell.start.child}: its ticket's data order and dropout drawn anew"} if cell.start.child else {}
     source = cell.start.foreign(cell.spec)
     if source is None:
-        return {}
+        return child
     own = carried(source, cell.spec, runtime)
     fresh = ", ".join(name for name in shapes(cell.spec, runtime) if name not in own)
     found = {"tickets of": f"{source.id} {source.version} {source.scale}, hash {source.hash[:12]}"}

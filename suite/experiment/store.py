@@ -1,8 +1,8 @@
 """Results by content key: written atomically, held by one runner at a time, resumable at any instant.
 
-`cells/<key>.json` one finished training run, `masks/<key>.safetensors` one ticket's mask, both worth keeping; `cache/`
-holds weights and half-trained snapshots, which can be made again and may be deleted at any time, as may the ledgers
-(see `suite.experiment.ledger`); `run.json` says what was asked for.
+`cells/<key>.json` one finished training run, `masks/<key>.safetensors` one ticket's mask, `connections/<key>.json` the
+errors between two runs, all worth keeping; `cache/` holds weights and half-trained snapshots, which can be made again
+and may be deleted at any time, as may the ledgers (see `suite.experiment.ledger`); `run.json` says what was asked for.
 """
 
 import errno
@@ -20,12 +20,12 @@ from suite.experiment.domain import ResultVersions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Snapshot
 from suite.experiment.ledger import Ledger
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, ConnectionResult
 from suite.files import clean, temporary_name, write_file
 from suite.reading import Unreadable, read_bytes
 
 if TYPE_CHECKING:
-    from suite.experiment.plan import Cell
+    from suite.experiment.plan import Node
     from suite.experiment.request import Request
     from suite.tickets.ticket import Ticket
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or a quota, that is used up."""
 
-FOLDERS = ("cells", "masks", "cache")
+FOLDERS = ("cells", "masks", "connections", "cache")
 
 _log = logging.getLogger(__name__)
 
@@ -125,15 +125,7 @@ class Store:
 
     def cell(self, key: str) -> CellResult | None:
         """A finished cell; raises RunError naming the file when it is corrupted."""
-        path = self._cell(key)
-        try:
-            return resultfile.from_bytes(read_bytes(path), key)
-        except FileNotFoundError:
-            return None
-        except (resultfile.BadResult, Unreadable) as error:
-            raise RunError(
-                f"{path} is corrupted ({error}): delete it and run again, the other cells are kept"
-            ) from error
+        return _read(CellResult, self._cell(key), key)
 
     def cell_keys(self) -> list[str]:
         """Keys of all finished cells, of whatever task and version, in order."""
@@ -147,6 +139,24 @@ class Store:
 
     def _cell(self, key: str) -> Path:
         return self.root / "cells" / f"{key}.json"
+
+    # Errors between two runs
+
+    def connection(self, key: str) -> ConnectionResult | None:
+        """A measured connection; raises RunError naming the file when it is corrupted."""
+        return _read(ConnectionResult, self._connection(key), key)
+
+    def connection_keys(self) -> list[str]:
+        """Keys of all measured connections, in order."""
+        return sorted(path.stem for path in (self.root / "connections").glob("[!.]*.json"))
+
+    def put_connection(self, result: ConnectionResult) -> None:
+        """Keep a measured connection."""
+        content = resultfile.to_bytes(result)
+        self._write(self._connection(result.key), lambda file: file.write(content))
+
+    def _connection(self, key: str) -> Path:
+        return self.root / "connections" / f"{key}.json"
 
     # Masks
 
@@ -168,7 +178,7 @@ class Store:
         """Keys of all masks, of whatever task and method, in order."""
         return sorted(self._masks.files())
 
-    def ticketless(self, cell: "Cell") -> bool:
+    def ticketless(self, cell: "Node") -> bool:
         """Whether a cell starts from a ticket that has not been made."""
         return cell.mask_key is not None and not self.has_mask(cell.mask_key)
 
@@ -239,6 +249,15 @@ class Store:
             if error.errno in FULL:
                 raise DiskFull(self.root) from error
             raise RunError(f"cannot write {path}: {error.strerror}; finished cells are kept") from error
+
+
+def _read(kind: type[resultfile.Result], path: Path, key: str) -> resultfile.Result | None:
+    try:
+        return resultfile.read(kind, read_bytes(path), key)
+    except FileNotFoundError:
+        return None
+    except (resultfile.BadResult, Unreadable) as error:
+        raise RunError(f"{path} is corrupted ({error}): delete it and run again, the other cells are kept") from error
 
 
 class CellFacts(NamedTuple):

@@ -140,6 +140,8 @@ def _chosen(store: Store, task: str | None, method: str | None) -> list[Request]
 
 
 def _finished(store: Store, request: Request, given: Sequence[Path]) -> _Finished:
+    alone = request.options.model_copy(update={"connected": None})  # an entry is of curves, whose cells are the same
+    request = request.model_copy(update={"options": alone})
     task = request.task
     spec, options = task.spec, task.options
     what = f"{spec.id} {task.method.name} in {store.root}"

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Final
 
 from suite.experiment.method import Method
-from suite.experiment.result import CellResult
+from suite.experiment.result import CellResult, ConnectionResult
 from suite.experiment.task import TaskSpec
 
 MOST_TRACES: Final = 10
@@ -32,7 +32,8 @@ class TaskView:
 
     Of a transfer it is one pair: the target, with the tickets of `source`. `at` lists the levels at which arms beside
     the ladder are trained (None: all); `expected` counts the cells of the plan; `references` are the test scores of
-    simple models on the same data, by the model's name.
+    simple models on the same data, by the model's name. `connected` lists the levels whose tickets are tested for
+    linear mode connectivity, and `connections` holds what was measured of them.
     """
 
     spec: TaskSpec
@@ -45,6 +46,8 @@ class TaskView:
     cells: tuple[CellResult, ...]
     references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     source: TransferSource | None = None
+    connected: tuple[int, ...] = ()
+    connections: tuple[ConnectionResult, ...] = ()
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:

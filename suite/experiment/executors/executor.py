@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from suite.experiment.connection import Connection
 from suite.experiment.errors import RunError
 from suite.experiment.pacing import Terminated
-from suite.experiment.plan import Cell
+from suite.experiment.plan import Cell, Node
 from suite.experiment.runtime import HERE, Runtime
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell, or a cohort, to be run on a store, with the plugins that its process has to load first.
+    """A cell, a cohort or a connection, to be run on a store, with the plugins that its process has to load first.
 
-    Without a store it is checked only: its learner is built, and what that refuses is raised.
+    Without a store a cell is checked only: its learner is built, and what that refuses is raised.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Node, ...]
     store: Path | None
     plugins: tuple[Path, ...] = ()
     runtime: Runtime = HERE
@@ -54,15 +55,22 @@ def work(job: Job, tell: Callable[[int, int], None]) -> None:
     """
     from suite.experiment.cell import run_cells
     from suite.experiment.check import check_learner
+    from suite.experiment.connect import connect
     from suite.experiment.plugins import load_extensions
     from suite.experiment.store import Store
 
     try:
         load_extensions(job.plugins, tried=True)
+        cells = tuple(each for each in job.cells if isinstance(each, Cell))
         if job.store is None:
-            check_learner(job.cells[0], job.runtime)
-        else:
-            run_cells(job.cells, Store(job.store), tell, job.runtime)
+            check_learner(cells[0], job.runtime)
+            return
+        store = Store(job.store)
+        for each in job.cells:
+            if isinstance(each, Connection):
+                connect(each, store, tell, job.runtime)
+        if cells:
+            run_cells(cells, store, tell, job.runtime)
     except Terminated:
         raise
     except SystemExit as error:
