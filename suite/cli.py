@@ -9,7 +9,7 @@ from typing import Annotated, Any, Never
 
 import typer
 
-from suite import transfer_cli
+from suite import stability_cli, transfer_cli
 from suite.arguments import (
     Arms,
     At,
@@ -189,6 +189,9 @@ def status(folder: Folder, as_json: Json = False) -> None:
     ]
     print_table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
     for r in rows:
+        if r["connections"]:
+            done = f"{r['measured']} of {count(r['connections'], 'connection')}"
+            typer.echo(f"{r['task']} {r['scale']} {r['method']}: {done} between children measured")
         if r["older"]:
             named = [f"{c['arm']}:{c['level']}:{c['replicate']}" for c in r["older"]]
             more = f", … ({len(named) - OLDER_SHOWN} more, --json names all)" if len(named) > OLDER_SHOWN else ""
@@ -231,6 +234,7 @@ def export(
 
 
 transfer_cli.add_to(app)
+stability_cli.add_to(app)
 leaderboard.add_to(app)
 bench.add_to(app)
 
