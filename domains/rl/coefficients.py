@@ -27,6 +27,9 @@ class Coefficients(Settings):
     advantage_clip: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="largest size of an advantage in the policy's loss"
     )
+    normalize_rewards: bool = Field(
+        default=False, description="divide rewards by the standard deviation of the discounted returns so far"
+    )
     window: Whole = Field(description="last training episodes whose mean return is the training_return")
     evaluation_episodes: Whole = Field(description="fresh episodes whose mean return is the evaluation_return")
     evaluation_envs: Whole | None = Field(

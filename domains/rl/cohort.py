@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import make
 from domains.rl.learner import SPLITS, A2CLearner, trace_every
+from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
 from suite.experiment import snapshot as dense
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
@@ -37,11 +38,37 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2))
 
 
-class StackedPolicy(nn.Module):
-    """stable-baselines3's actor-critic policy for several slots, under the same parameter names."""
+class StackedFeatures(nn.Module):
+    """What the slots' policies see of their observations, (slots, batch, size): as they are, or normalised."""
 
     def __init__(self, single: nn.Module, slots: int) -> None:
         super().__init__()
+        if isinstance(single, NormalizedObservations):
+            self.moments = Moments(single.features_dim, (slots,))
+        elif single.state_dict():
+            raise UsageError(f"a cohort stacks multilayer perceptrons, not {type(single).__name__}: take --exec single")
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Features of the same shape."""
+        return self.moments(observations) if hasattr(self, "moments") else observations
+
+    def update(self, observations: Tensor) -> None:
+        """Take in what the slots observed, (slots, n, size)."""
+        if hasattr(self, "moments"):
+            self.moments.update(observations)
+
+
+class StackedPolicy(nn.Module):
+    """stable-baselines3's actor-critic policy for several slots, under the same parameter names.
+
+    Raises UsageError for another policy than one of multilayer perceptrons.
+    """
+
+    def __init__(self, single: nn.Module, slots: int) -> None:
+        super().__init__()
+        self.features_extractor = StackedFeatures(single.get_submodule("features_extractor"), slots)
+        # stable-baselines3 has the one module under three names.
+        self.pi_features_extractor = self.vf_features_extractor = self.features_extractor
         extractor = single.get_submodule("mlp_extractor")
         self.mlp_extractor = nn.Module()
         for name in ("policy_net", "value_net"):
@@ -49,15 +76,17 @@ class StackedPolicy(nn.Module):
             self.mlp_extractor.add_module(name, nn.Sequential(*layers))
         self.action_net = _stacked(single.get_submodule("action_net"), slots)
         self.value_net = _stacked(single.get_submodule("value_net"), slots)
+        if hasattr(single, "reward_moments"):
+            self.reward_moments = Moments(1, (slots,))
 
     def actor(self, observations: Tensor) -> Tensor:
         """Log probabilities, (slots, batch, actions)."""
-        hidden = self.mlp_extractor.get_submodule("policy_net")(observations)
+        hidden = self.mlp_extractor.get_submodule("policy_net")(self.features_extractor(observations))
         return torch.log_softmax(self.action_net(hidden), 2)
 
     def critic(self, observations: Tensor) -> Tensor:
         """Values, (slots, batch)."""
-        hidden = self.mlp_extractor.get_submodule("value_net")(observations)
+        hidden = self.mlp_extractor.get_submodule("value_net")(self.features_extractor(observations))
         return self.value_net(hidden).squeeze(2)  # type: ignore[no-any-return]
 
 
@@ -86,6 +115,9 @@ class A2CCohort:
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         seeds = [each.seed("environment") for each in streams]
         self._environments = make(spec.data, self._settings.n_envs, seeds)
+        if self._settings.normalize_rewards:
+            moments = self.model.reward_moments
+            self._environments = NormalizedRewards(self._environments, moments, self._settings.gamma)
         space: Any = self._environments.action_space
         self._actions = int(space.n)
         self._observed = self._environments.reset()
@@ -131,7 +163,9 @@ class A2CCohort:
             for i, value in environments.finished:
                 if np.isnan(returns[i]):  # an environment's first episode only
                     returns[i] = value
+                    environments.rest(i)
             environments.finished.clear()
+        environments.close()
         means = returns.reshape(len(seeds), -1).mean(1)
         return [
             {"evaluation_return": float(mean), "training_return": self._training_return(i)}
@@ -215,6 +249,9 @@ class A2CCohort:
         loss.sum().backward()  # type: ignore[no-untyped-call]
         self._clip(settings.max_grad_norm)
         self.optimizer.step()
+        self.model.features_extractor.update(acted)
+        if isinstance(self._environments, NormalizedRewards):
+            self._environments.update()
         finite = loss.detach().isfinite().tolist()
         self._diverged = [before or not now for before, now in zip(self._diverged, finite, strict=True)]
 

@@ -18,6 +18,7 @@ from domains.rl.a2c import ClippedA2C
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import Environment, fingerprint, make
 from domains.rl.models import Model
+from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
 from domains.rl.optimizers import Optimizer
 from suite.experiment import snapshot as dense
 from suite.experiment.component import Components
@@ -68,6 +69,9 @@ class A2CLearner:
         self.check_spec(spec)
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         self._environments = make(spec.data, settings.n_envs, [streams.seed("environment")])
+        moments = Moments(1) if settings.normalize_rewards else None
+        if moments is not None:
+            self._environments = NormalizedRewards(self._environments, moments, settings.gamma)
         optimizer = Optimizer.of(spec.training.optimizer)
         optimizer.build([nn.Parameter(torch.zeros(1))])  # stable-baselines3 builds its own: here to say what is refused
         self.rate, model = optimizer.lr, Model.of(spec.model)
@@ -96,6 +100,8 @@ class A2CLearner:
                 },
                 device=runtime.device,
             )
+            if moments is not None:
+                self._agent.policy.add_module("reward_moments", moments)
             self._agent.policy.to(runtime.device)
             torch.manual_seed(streams.seed("environment", 0))
             self._random = self._random_states()
@@ -194,11 +200,21 @@ class A2CLearner:
         logged = agent.logger.name_to_value
         if not np.isfinite([logged["train/policy_loss"], logged["train/value_loss"]]).all():
             raise Diverged(f"the loss is not finite at step {self._step}")
+        self._update_moments()
         self._step += 1
         self._returns.extend(value for _, value in self._environments.finished)
         self._environments.finished.clear()
         if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
             self._trace.append({"step": self._step, "training_return": self._training_return()})
+
+    def _update_moments(self) -> None:
+        """Take the rollout into the running mean and variance of observations and returns, where they are kept."""
+        extractor = self.model.features_extractor
+        if isinstance(extractor, NormalizedObservations):
+            seen = torch.as_tensor(self._agent.rollout_buffer.observations, device=self.model.device)
+            extractor.moments.update(seen.view(-1, extractor.features_dim))
+        if isinstance(self._environments, NormalizedRewards):
+            self._environments.update()
 
     def _learning_rate(self, _progress: float) -> float:
         return self.rate * self._factor(self._step)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,16 +39,26 @@ def fingerprint(data: Data) -> str:
 
     Numbers are rounded to 4 decimals, since sine and cosine differ in the last bit between processors.
     """
-    own = Environment.of_data(data.name, data.settings).fingerprint()
+    environment = Environment.of_data(data.name, data.settings)
+    own = environment.fingerprint()
     if own is not None:
         return own
+    settings = json.dumps(data.settings, sort_keys=True)
+    return _fingerprint(type(environment), data.model_dump_json(), settings)
+
+
+@lru_cache(maxsize=8)  # once a process: stepping single environments takes a while
+def _fingerprint(_kind: type[Environment], data_json: str, settings: str) -> str:
+    data = Data.model_validate_json(data_json)
     envs = make(data, envs_per_seed=8, seeds=[0])
+    space: Any = envs.action_space
+    choices = int(space.n)
     seen: list[Any] = [envs.reset()]
     for t in range(64):
-        # Every second environment alternates, so long and short episodes both occur.
-        actions = np.array([(t + i) % 2 if i % 2 else (t // (i + 1)) % 2 for i in range(8)])
+        # Every second environment takes its actions in turn, so long and short episodes both occur.
+        actions = np.array([(t + i) % choices if i % 2 else (t // (i + 1)) % choices for i in range(8)])
         seen.extend(envs.step(actions)[:3])
-    text = [data.name, json.dumps(data.settings, sort_keys=True), *map(_rounded, seen)]
+    text = [data.name, settings, *map(_rounded, seen)]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from domains.rl.models import Model
+from domains.rl.moments import NormalizedObservations
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -21,9 +22,13 @@ class Mlp(Model):
     orthogonal: bool = Field(
         description="orthogonal weights and biases of zero (stable-baselines3's default), or torch's own first weights"
     )
+    normalize_observations: bool = Field(
+        default=False, description="bring observations to mean 0 and variance 1, by those of the training so far"
+    )
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Layers, activation and first weights."""
+        """Layers, activation, first weights, and what stands in front of the first layer."""
         activation = ACTIVATIONS[self.activation]
-        return {"net_arch": list(self.hidden), "activation_fn": activation, "ortho_init": self.orthogonal}
+        plain = {"net_arch": list(self.hidden), "activation_fn": activation, "ortho_init": self.orthogonal}
+        return plain | ({"features_extractor_class": NormalizedObservations} if self.normalize_observations else {})

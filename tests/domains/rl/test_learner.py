@@ -246,7 +246,7 @@ def test_environments_move_as_gymnasiums_single_one() -> None:
     singles = [gym.make("CartPole-v1") for _ in range(6)]
     for i, single in enumerate(singles):
         single.reset(seed=i)
-        single.unwrapped.state = vector.dynamics.state[:, i].copy()  # type: ignore[attr-defined]
+        single.unwrapped.state = vector.state[:, i].copy()  # type: ignore[attr-defined]
     generator, ends = np.random.default_rng(0), 0
     for _ in range(120):
         actions = generator.integers(2, size=6)
@@ -259,7 +259,7 @@ def test_environments_move_as_gymnasiums_single_one() -> None:
                 assert not infos[i]["TimeLimit.truncated"]
                 assert np.abs(observed[i]).max() <= 0.05
                 single.reset(seed=i)
-                single.unwrapped.state = vector.dynamics.state[:, i].copy()  # type: ignore[attr-defined]
+                single.unwrapped.state = vector.state[:, i].copy()  # type: ignore[attr-defined]
                 ends += 1
             else:
                 np.testing.assert_allclose(observed[i], seen, rtol=1e-5)

@@ -1,0 +1,40 @@
+"""The environment `LunarLander-v3`."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import gymnasium as gym
+from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
+from pydantic import Field
+
+from domains.rl.environments import Environment
+from domains.rl.replayed import Replayed
+from suite.experiment.errors import RunError
+
+
+class LunarLanderV3(Environment):
+    """A lander, to be set down between two flags by its three engines; Box2D computes how it moves."""
+
+    name: ClassVar[str] = "LunarLander-v3"
+
+    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
+    reward_scale: float = Field(
+        description="factor on the rewards that the agent sees; returns are reported without it"
+    )
+
+    def make(self, envs_per_seed: int, seeds: Sequence[int]) -> Replayed:
+        """gymnasium's own environments, one after the other.
+
+        Raises ModuleNotFoundError without Box2D, and RunError with a gymnasium that has no such environment.
+        """
+        return Replayed(self._single, envs_per_seed, seeds, self.max_episode_steps, self.reward_scale)
+
+    def _single(self) -> gym.Env[Any, Any]:
+        try:
+            return gym.make(self.name, disable_env_checker=True).unwrapped
+        except DependencyNotInstalled as error:
+            raise ModuleNotFoundError(str(error), name="Box2D") from error
+        except UnregisteredEnv as error:
+            raise RunError(
+                f"gymnasium {gym.__version__} has no {self.name}: pip install 'gymnasium>=1.1,<=1.4'"
+            ) from error
