@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -17,16 +16,15 @@ from domains.rl.environments.cartpole import CartPole
 from domains.rl.learner import A2CLearner
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Cohort, Snapshot, Span
+from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import Data, Settings, TaskSpec
-from suite.experiment.taskfile import read_task
 
 
 def _spec(changes: Mapping[str, Any] | None = None) -> TaskSpec:
     """The shipped task at its smallest, with some values replaced."""
-    text = (resources.files("domains.rl") / "tasks" / "cartpole.toml").read_text()
-    return read_task(text, "cartpole.toml").at("smoke", changes).spec
+    return Registry().find("rl/cartpole").at("smoke", changes).spec
 
 
 def _streams(spec: TaskSpec, slots: int) -> list[Streams]:

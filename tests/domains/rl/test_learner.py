@@ -4,7 +4,6 @@ import json
 import random
 import tempfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,16 @@ from domains.rl.environments.cartpole import CartPole
 from domains.rl.learner import A2CLearner
 from suite.experiment.errors import Diverged, RunError, UsageError
 from suite.experiment.learner import Learner, Probed, Snapshot, Span
+from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import Data, Settings, TaskSpec
-from suite.experiment.taskfile import read_task
 from tests.commands import lottery
 
 
 def _spec(scale: str = "smoke", changes: Mapping[str, Any] | None = None) -> TaskSpec:
     """The shipped task at a scale, with some values replaced."""
-    text = (resources.files("domains.rl") / "tasks" / "cartpole.toml").read_text()
-    return read_task(text, "cartpole.toml").at(scale, changes).spec
+    return Registry().find("rl/cartpole").at(scale, changes).spec
 
 
 def _learner(span: Span, replicate: int = 1000, spec: TaskSpec | None = None, fresh: bool = False) -> A2CLearner:
