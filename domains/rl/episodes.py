@@ -1,4 +1,4 @@
-"""Episodes as every environment of classic control has them: counted, cut off at a limit, begun anew in the same step."""
+"""Episodes as all environments of classic control have them: counted, cut off at a limit, begun anew in one step."""
 
 import json
 from abc import abstractmethod

@@ -88,7 +88,7 @@ def test_landers_move_as_gymnasiums_own_and_each_has_random_numbers_of_its_own()
     assert len({row.tobytes() for row in starts}) == 3
     for t in range(60):
         seen, reward, terminated, _, _ = single.step(t % 4)
-        observed, rewards, dones, infos = one.step(np.array([t % 4]))
+        observed, rewards, dones, _ = one.step(np.array([t % 4]))
         assert isinstance(rewards, np.ndarray)
         assert (rewards[0], dones[0]) == (np.float32(reward), terminated)
         neighbours.step(np.array([t % 4, 2, 0]))
