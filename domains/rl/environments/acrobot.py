@@ -63,7 +63,7 @@ class Acrobot(ArrayEpisodes):
 
     def _slope(self, state: NDArray[np.float64], torque: NDArray[np.float64]) -> NDArray[np.float64]:
         # The last one is the torque's own, which stays.
-        return np.stack(self._dynamics._dsdt(np.vstack([state, torque]))[:4])
+        return np.stack(self._dynamics._dsdt(np.vstack([state, torque]))[:4])  # type: ignore[no-untyped-call]
 
     def _draw(self, random: np.random.Generator, count: int) -> NDArray[np.float64]:
         # gymnasium's starts are float32.
