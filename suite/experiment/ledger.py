@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from suite.experiment.errors import RunError
 from suite.files import replace_file
 
 Stamp = tuple[int, int, int]
@@ -36,7 +37,7 @@ class Ledger:
         return Survey(self)
 
     def files(self) -> dict[str, Stamp]:
-        """The files that are there, by key."""
+        """The files that are there, by key; raises RunError for what is no folder that can be read."""
         suffix = self._suffix
         try:
             with os.scandir(self._folder) as found:
@@ -47,6 +48,9 @@ class Ledger:
                 }
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            what = f"{self._folder} cannot be read as a folder ({error.strerror})"
+            raise RunError(f"{what}: move it away, or make it readable, and run again") from error
 
     def lines(self) -> dict[str, tuple[Stamp, str]]:
         """What is known, by key; later lines replace earlier ones, and damaged ones are left out."""

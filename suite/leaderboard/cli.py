@@ -7,6 +7,7 @@ import typer
 
 from suite.arguments import Data, Workers
 from suite.experiment.errors import RunError, UsageError
+from suite.printing import count as counted
 from suite.printing import print_json
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a run.", show_default=False)]
@@ -122,7 +123,7 @@ def validate(file: EntryFile, board: BoardFolder = None, plugin: Plugin = None, 
     if found.entry is None:
         raise UsageError(found.problems[0].line)
     if not found.valid:
-        raise RunError(f"{file}: {len(found.problems)} checks failed; the first: {found.problems[0].line}")
+        raise RunError(f"{file}: {counted(len(found.problems), 'check')} failed; the first: {found.problems[0].line}")
 
 
 def verify(

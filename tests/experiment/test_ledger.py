@@ -121,6 +121,12 @@ def test_a_folder_that_cannot_be_written_has_no_ledger_and_is_read(
     assert ledger(folder).survey().text("one", lambda: "finished") == "finished"
 
 
+def test_what_stands_where_the_folder_belongs_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "cells").write_text("a file")
+    with pytest.raises(RunError, match=r"cells cannot be read as a folder \(Not a directory\): move it away"):
+        ledger(tmp_path / "cells").files()
+
+
 def test_temporary_files_are_no_cells(folder: Path) -> None:
     (folder / ".two.json.host.1.0a1b2c3d.tmp").write_text("")
     (folder / ".three.json").write_text("")

@@ -52,6 +52,7 @@ def test_a_forged_entry_ends_with_1_and_says_why(
     assert lottery(["validate", str(submitted), *PLUGIN, "--json"], monkeypatch) == 1
     shown = capsys.readouterr()
     assert not json.loads(shown.out)["valid"]
+    assert "1 check failed; the first: " in shown.err
     assert "17 steps, the plan has 2060" in shown.err
 
 
