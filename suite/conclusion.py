@@ -23,6 +23,11 @@ def conclude(outcome: "Outcome", report: "Report") -> None:
         )
     print_summary(report.view)
     typer.echo(f"report: {report.path}")
+    refuse_failures(outcome)
+
+
+def refuse_failures(outcome: "Outcome") -> None:
+    """Raise RunError when a cell failed."""
     if outcome.failed or outcome.blocked:
         first = next(iter(outcome.failed.values()), next(iter(outcome.blocked.values()), ""))
         raise RunError(
@@ -34,10 +39,11 @@ def print_summary(view: "RunView") -> None:
     """Print what a run says: the findings in sentences, then tables."""
     from rich.console import Console
 
+    from suite.results.stability_words import stability_lines
     from suite.results.text import finding_lines, judged, score_lines, summary_table
 
     found, console = judged(view), Console()
-    for line in finding_lines(found, console.width):
+    for line in (*stability_lines(view, console.width), *finding_lines(found, console.width)):
         typer.echo(line)
     console.print(summary_table(view.name, found))
     for line in score_lines(view):

@@ -30,7 +30,7 @@ from suite.arguments import (
     names_in,
     run_options,
 )
-from suite.conclusion import conclude
+from suite.conclusion import conclude, refuse_failures
 from suite.experiment.errors import UsageError
 from suite.printing import PLAN_COLUMNS, cell_json, plan_row, print_json, print_table
 
@@ -77,6 +77,8 @@ def stability(
     error is measured along the line between both ends (Frankle et al. 2020). A barrier above 2 points is unstable.
     Finished cells and paths are kept: the same command again runs what is missing.
     """
+    from suite.results.stability import stabilities
+    from suite.results.stability_words import as_json as stability_json
     from suite.run import plans_of, run_tasks
     from suite.sweep import choose_sweep
 
@@ -92,8 +94,13 @@ def stability(
         _print_plan(plans_of(chosen, plugin or ()), as_json)
         return
     folder = out or Path("runs") / f"{task.replace('/', '-')}-{chosen[0].spec.scale}-stability"
-    done = run_tasks(chosen, folder, plugin or (), start_from or (), shlex.join(["lottery", *sys.argv[1:]]))
-    conclude(*done)
+    command = shlex.join(["lottery", *sys.argv[1:]])
+    outcome, report = run_tasks(chosen, folder, plugin or (), start_from or (), command)
+    if as_json:
+        print_json({"schema": 1, "stability": list(map(stability_json, stabilities(report.view)))})
+        refuse_failures(outcome)
+        return
+    conclude(outcome, report)
 
 
 def _numbers(text: str | None, option: str) -> list[int] | None:

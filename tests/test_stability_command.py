@@ -67,6 +67,18 @@ def test_defaults_are_the_dense_network_and_the_tasks_levels_at_steps_around_its
     assert (own[0].options.levels, own[0].options.at, own[0].method.name) == (4, (2, 4), "imp k=7")
 
 
+def test_what_is_stable_is_said_first_in_words_and_the_same_in_json(finished: Path) -> None:
+    shown = lottery("report", finished).stdout
+    assert shown.startswith("tutorial/breast-cancer smoke: stability of tickets\n")
+    assert shown.index("At k = 0 dense networks are") < shown.index("report: ")
+    (found,) = json.loads(lottery("report", finished, "--json").stdout)["stability"]
+    assert [(test["rewind_step"], test["level"], test["n"]) for test in found["tested"]] == [
+        (0, 0, 3), (0, 1, 3), (5, 0, 3), (5, 1, 3)
+    ]  # fmt: skip
+    again = stability("--replicates", "3", "--out", finished, "--json")
+    assert json.loads(again.stdout) == {"schema": 1, "stability": [found]}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

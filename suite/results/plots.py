@@ -41,7 +41,7 @@ def curve_figure(curves: TaskCurves) -> Figure:
         names = list(curves.arms) or ["dense"]
         for i, arm in enumerate(names):
             handles.insert(i, _line(axes, curves, arm, dodge=1 + 0.012 * (i - (len(names) - 1) / 2)))
-        _density_axis(axes, [p.density for points in curves.arms.values() for p in points] or [1.0])
+        density_axis(axes, [p.density for points in curves.arms.values() for p in points] or [1.0])
         axes.set_ylabel(f"{metric.name} ({metric.unit})" if metric.unit else metric.name)
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -97,7 +97,8 @@ def _reference(axes: Axes, curves: TaskCurves) -> list[Line2D | Patch]:
     return handles
 
 
-def _density_axis(axes: Axes, densities: Sequence[float]) -> None:
+def density_axis(axes: Axes, densities: Sequence[float]) -> None:
+    """Density along x on a log scale, sparser to the right, in percent."""
     shown = [density for density in densities if density > 0] or [1.0]  # nothing left has no place on a log axis
     low, high = min(shown), max(shown)
     axes.set_xscale("log")
@@ -149,7 +150,7 @@ def trace_figure(cells: Sequence[CellResult], arms: Sequence[str], key: str) -> 
     columns = min(2, len(arms))
     rows = -(-len(arms) // columns)
     levels = spread(sorted({cell.level for cell in cells}))
-    colours = dict(zip(levels, _colours(len(levels)), strict=True))
+    colours = dict(zip(levels, sequence(len(levels)), strict=True))
     replicates = set(sorted({cell.replicate for cell in cells})[:MOST_TRACES])
     drawn = [cell for cell in cells if cell.level in colours and cell.replicate in replicates]
     with drawing():
@@ -190,7 +191,8 @@ def spread(levels: Sequence[int], most: int = MOST_LEVELS) -> tuple[int, ...]:
     return tuple(levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most))
 
 
-def _colours(n: int) -> list[str]:
+def sequence(n: int) -> list[str]:
+    """`n` colours in an order that is seen."""
     return [SEQUENCE[round(i * (len(SEQUENCE) - 1) / max(1, n - 1))] for i in range(n)]
 
 

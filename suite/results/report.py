@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from suite.results import words
 from suite.results.curve import CurvePoint, Place, TaskCurves, curves_of
 from suite.results.judge import judge
 from suite.results.plots import BAND_FROM, curve_figure, layer_figure, trace_figure, trace_keys
+from suite.results.stability import stabilities
+from suite.results.stability_page import stability_sections
+from suite.results.stability_words import as_json as stability_json
 from suite.results.theme import css_colours, inline, png, style, svg
 from suite.results.view import RunView, TaskView
 
@@ -41,15 +45,17 @@ def write_report(run: RunView, folder: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.globals.update(most=MOST_COLUMNS, band_from=BAND_FROM)
+    tested = stability_sections(run, partial(_shown, folder), MOST_COLUMNS)
     environment.globals.update(words=words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True))
     arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
-    page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms)
+    page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms, stabilities=tested)
     return replace_file(folder / "report.html", page.encode())
 
 
 def as_json(run: RunView) -> dict[str, Any]:
     """What `lottery report RUN --json` prints: finite numbers or null, and no more than the report says."""
-    return {"schema": 1, "tasks": [_task_json(view) for view in run.tasks]}
+    tested = [stability_json(found) for found in stabilities(run)]
+    return {"schema": 1, "tasks": [_task_json(view) for view in run.tasks], **({"stability": tested} if tested else {})}
 
 
 def _task_json(view: TaskView) -> dict[str, Any]:
@@ -136,12 +142,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
     ladder = _ladder(view)
     replace_file(folder / f"{slug}.csv", _csv(view.cells).encode())
 
-    def shown(figure: Figure, name: str, title: str, description: str) -> Markup:
-        text = svg(figure)
-        replace_file(folder / f"{name}.svg", text.encode())
-        replace_file(folder / f"{name}.png", png(figure))
-        return Markup(inline(text, name, title, description))
-
+    shown = partial(_shown, folder)
     metric = curves.spec.metric.name
     findings = words.findings(judgement)
     keys = trace_keys(view.cells, metric)
@@ -186,6 +187,14 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         "cost": _cost(view.cells),
         "provenance": _provenance(view),
     }
+
+
+def _shown(folder: Path, figure: Figure, name: str, title: str, description: str) -> Markup:
+    """A figure in the page, its files written beside it."""
+    text = svg(figure)
+    replace_file(folder / f"{name}.svg", text.encode())
+    replace_file(folder / f"{name}.png", png(figure))
+    return Markup(inline(text, name, title, description))
 
 
 def _csv(cells: Iterable[CellResult]) -> str:

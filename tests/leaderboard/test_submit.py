@@ -63,6 +63,17 @@ def change_cell(run: Path, which: int, field: str, value: object) -> None:
     store.put_cell(cell.model_copy(update={"provenance": cell.provenance.model_copy(update={field: value})}))
 
 
+def test_a_run_whose_tickets_were_tested_for_stability_is_submitted_without_their_children(
+    finished: Path, tmp_path: Path
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    (before,) = submissions(run, author="Ada", plugins=[TUTORIAL])
+    change_requests(run, {"connected": {"levels": (0, 1)}})
+    assert Store.open(run).requests()[0].plan.connections
+    (found,) = submissions(run, author="Ada", plugins=[TUTORIAL])  # no child is missing, and none is an arm's cell
+    assert (found.entry.curves, found.entry.cost) == (before.entry.curves, before.entry.cost)
+
+
 def test_the_entry_has_every_value_of_the_run(finished: Path, board: Board) -> None:
     (path,) = submit(finished, board, author="A. Tester", plugins=[TUTORIAL])
     assert path == board.root / "tutorial" / "breast-cancer-smoke-imp.json"
