@@ -7,7 +7,8 @@ curve shows.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from suite.experiment.connection import Connection, check_error
+from suite.experiment.barrier import check_error
+from suite.experiment.connection import Connection
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Span
 from suite.experiment.plan import DENSE, LADDER, Cell, Plan

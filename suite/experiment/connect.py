@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from suite.experiment import meter
 from suite.experiment.arithmetic import reproducible
-from suite.experiment.connection import POINTS, Connection, error_of
+from suite.experiment.barrier import POINTS, error_of
+from suite.experiment.connection import Connection
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Learner, Split
 from suite.experiment.pacing import Terminated, on_termination

@@ -4,21 +4,17 @@ Children are trained from the same masked weights at the rewind step, and differ
 al. 2020, arXiv 1912.05671, section 2). Pure, no torch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from suite.experiment.errors import UsageError
+from suite.experiment.barrier import POINTS
 from suite.experiment.keys import connection_key
 from suite.experiment.method import Method
 from suite.experiment.start import Origin
-from suite.experiment.task import Metric, TaskMetric, TaskSpec
+from suite.experiment.task import TaskSpec
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Prune
-
-POINTS: Final = 11
-"""Points on the line, both ends among them."""
 
 
 @dataclass(frozen=True)
@@ -87,23 +83,3 @@ class Connection:
     def prunes(self) -> "tuple[Prune, ...]":
         """Nothing is pruned from it."""
         return ()
-
-
-def check_error(metric: TaskMetric, task: str) -> None:
-    """Raise UsageError for a metric that says nothing of errors in percent: it is a share of 1 only between 0 and 1."""
-    if (metric.lowest, metric.highest) != (0.0, 1.0):
-        raise UsageError(
-            f"{task} is measured by {metric.name!r}, which is no share between 0 and 1, so that it has no error in "
-            "percentage points: choose a task in accuracy, or state metric.lowest = 0.0 and metric.highest = 1.0 in "
-            "its file"
-        )
-
-
-def error_of(metric: Metric, score: float) -> float:
-    """The error behind a score between 0 and 1: 1 - score where higher is better, such as of accuracy."""
-    return 1 - score if metric.higher_is_better else score
-
-
-def barrier(errors: Sequence[float]) -> float:
-    """The largest error on a path less the mean of its ends' (Frankle et al. 2020, section 2)."""
-    return max(errors) - (errors[0] + errors[-1]) / 2

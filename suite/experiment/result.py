@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from suite.experiment.connection import POINTS, barrier
+from suite.experiment.barrier import POINTS, barrier
 from suite.experiment.domain import ResultVersions
 from suite.experiment.frozen import Frozen
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from suite.experiment.connection import POINTS
+from suite.experiment.barrier import POINTS
 from suite.results import words
 from suite.results.curve import CurvePoint, curves_of
 from suite.results.plots import WIDTH, density_axis, sequence, spread

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from suite.experiment.adopt import adopt
+from suite.experiment.barrier import POINTS, barrier, error_of
 from suite.experiment.connect import between, recalibrate
-from suite.experiment.connection import POINTS, Connection, barrier, error_of
+from suite.experiment.connection import Connection
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import InlineExecutor
 from suite.experiment.exported import ExportedRun, export

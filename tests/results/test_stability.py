@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic_cells import cell, papers, spec, view
 
-from suite.experiment.connection import POINTS
+from suite.experiment.barrier import POINTS
 from suite.experiment.method import Method
 from suite.experiment.result import ConnectionResult
 from suite.results.report import as_json, write_report
