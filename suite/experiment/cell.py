@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from suite.experiment import meter
 from suite.experiment.arithmetic import reproducible
@@ -20,6 +21,7 @@ from suite.experiment.plan import DENSE, Cell, Prune
 from suite.experiment.provenance import provenance
 from suite.experiment.prune import make_masks
 from suite.experiment.result import CellResult, Layer, Spent
+from suite.experiment.roles import sizes
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.snapshot import digest_of
 from suite.experiment.starting import check_same, dense_origin, kept_name, mask_of, notes_of, started, weights_at
@@ -29,7 +31,7 @@ from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 from suite.experiment.trainee import Weights, build
 from suite.tickets.enforce import enforce
-from suite.tickets.mask import TicketError
+from suite.tickets.mask import Mask, TicketError
 
 Tell = Callable[[int, int], None]
 """Told now and then how far a cell is: (steps taken, steps in all)."""
@@ -149,6 +151,7 @@ class _Training:
                 density=mask.density,
                 total_density=mask.total_density(self._single),
                 layers={name: Layer(remaining=int(kept.sum()), size=kept.numel()) for name, kept in mask.items()},
+                roles=_roles(cell.spec, mask, self._single),
                 notes=self._trainee.notes() | notes_of(cell, self._runtime),
                 weights_digest=digest_of(weights[i]),
                 mask_digest=mask.digest,
@@ -211,6 +214,16 @@ class _Training:
         if step in self._first.kept_steps and step < self._first.span.last:
             for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
                 self._store.put_snapshot(kept_name(cell, step), Snapshot(weights, {}))
+
+
+def _roles(spec: TaskSpec, mask: Mask, model: nn.Module) -> dict[str, Layer]:
+    """Survivors of every role; tensors that the mask has not are whole."""
+    known = dict(model.named_parameters())
+    kept = {
+        name: (int(mask[name].sum()) if name in mask else known[name].numel(), known[name].numel())
+        for name in spec.prunable
+    }
+    return {role: Layer(remaining=left, size=size) for role, (left, size) in sizes(spec, kept).items()}
 
 
 def _check_metric(spec: TaskSpec, scores: Sequence[Mapping[str, float]]) -> None:

@@ -6,7 +6,10 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from suite.experiment.frozen import Frozen, digest
 
-LEFT_OUT_AT_DEFAULT: Final = {"retraining": "rewind"}
+ALL: Final = "all"
+"""The role of a method that prunes whatever the task calls prunable."""
+
+LEFT_OUT_AT_DEFAULT: Final = {"retraining": "rewind", "role": ALL}
 """Fields younger than the first results: at their default they are not written, so that hashes made before hold."""
 
 
@@ -15,9 +18,10 @@ class Method(Frozen):
 
     `rate` is the fraction of the remaining weights that one pruning removes. `iterative` prunes the trained ticket of
     the level before; `one-shot` prunes once per density, at the start of the dense run (`score_at = "start"`) or at its
-    end. `floor` is the least density of a layer. `schedule_after_rewind` says whether a rewound ticket goes on in the
-    learning-rate schedule where it stood at the rewind step, or starts it again. `reinit_steps` gives arms with new
-    weights the full number of steps, or as many as the winning ticket gets.
+    end. `role` confines the pruning to tensors that the task declares to be for one purpose, such as the actor's; then
+    densities are of these alone. `floor` is the least density of a layer. `schedule_after_rewind` says whether a
+    rewound ticket goes on in the learning-rate schedule where it stood at the rewind step, or starts it again.
+    `reinit_steps` gives arms with new weights the full number of steps, or as many as the winning ticket gets.
 
     `retraining` says how a ticket is trained (Renda, Frankle and Carbin 2020, section 2): `rewind`, weights and
     schedule of the rewind step k; `lr-rewind`, the final weights of the run that was pruned, with the schedule from k;
@@ -40,6 +44,9 @@ class Method(Frozen):
     )
     scope: Literal["global", "layerwise"] = Field(
         default="global", description="one threshold for all layers, or one for each"
+    )
+    role: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        default=ALL, description="tensors that are pruned: all prunable ones, or those of one of the task's roles"
     )
     floor: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="least density of a layer")
     rewind_step: Annotated[int, Field(ge=0)] = Field(

@@ -8,8 +8,9 @@ from suite.experiment.children import with_children
 from suite.experiment.errors import UsageError
 from suite.experiment.keys import cohort_key, mask_key, slot_key, train_key
 from suite.experiment.learner import Span
-from suite.experiment.method import Method
+from suite.experiment.method import ALL, Method
 from suite.experiment.plan import DENSE, LADDER, ArmFacts, Cell, Facts, Plan, Prune
+from suite.experiment.roles import pruned_by
 from suite.experiment.start import Origin, Start
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task
@@ -35,6 +36,7 @@ def plan(task: Task, facts: Facts) -> Plan:
 def check(task: Task, facts: Facts) -> None:
     """Raise UsageError for a step beyond the run, a level beyond the last, or fields that exclude each other."""
     spec, method, options = task.spec, task.method, task.options
+    pruned_by(spec, method)
     last = spec.training.total_steps - 1
     if not 0 <= method.rewind_step <= last:
         raise UsageError(f"rewind_step = {method.rewind_step}: {spec.id} {spec.scale} has steps 0 to {last}")
@@ -188,6 +190,8 @@ class Planner:
         given: dict[str, Any] = {"rewound": method.rewind_step} if criterion.rewound else {}
         if criterion.steps:
             given["steps"] = list(criterion.steps)
+        if method.role != ALL:
+            given["names"] = list(pruned_by(cell.spec, method))
         key = mask_key(cell.key, levels_at_once, method, criterion.code, given)
         return Prune(key, levels_at_once, method, cell.level + levels_at_once > self._task.options.levels)
 

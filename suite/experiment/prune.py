@@ -12,6 +12,7 @@ from suite.experiment.learner import Learner, Probed
 from suite.experiment.method import Method
 from suite.experiment.plan import Cell, Prune
 from suite.experiment.randomness import own_random
+from suite.experiment.roles import pruned_by
 from suite.experiment.store import Store
 from suite.tickets.mask import Mask, TicketError
 from suite.tickets.scores import CRITERIA, Scores, Weights
@@ -69,9 +70,11 @@ def pruned(cell: Cell, learner: Learner, mask: Mask, step: Prune, weights_of: We
     With it come the tensors in which scores did not tell weights apart, by what was last so of them.
 
     Between rounds the number of survivors falls by equal factors and the scores are taken anew under the mask reached
-    (Tanaka et al. 2020, algorithm 1). The final count is that of as many separate prunings.
+    (Tanaka et al. 2020, algorithm 1). The final count is that of as many separate prunings. The mask made has the
+    tensors that the method prunes; that of a dense run has all prunable ones.
     """
     method, model = step.method, learner.model
+    mask = Mask({name: mask[name] for name in pruned_by(cell.spec, method)})
     handed = given(method, weights_of)
     if step.level == 1 and method.rounds == 1:
         found = scores(cell, learner, method, handed)

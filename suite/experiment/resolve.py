@@ -65,6 +65,8 @@ def _named(spec: TaskSpec, shapes: Shapes | None) -> TaskSpec:
         spec = spec.model_copy(update={field: matched(field, names, known) for field, names in fields.items()})
     if shapes is not None:
         check_prunable(spec, shapes)
+        for role, names in spec.roles.items():
+            matched(f"roles.{role}", names, shapes)
     return spec
 
 

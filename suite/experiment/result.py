@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from suite.experiment.barrier import POINTS, barrier
 from suite.experiment.domain import ResultVersions
@@ -14,14 +14,14 @@ Scores = dict[str, float]
 
 
 class Layer(Frozen):
-    """Survivors of one prunable tensor."""
+    """Survivors of one prunable tensor, or of all tensors of one role."""
 
     remaining: Annotated[int, Field(ge=0)]
     size: Annotated[int, Field(gt=0)]
 
     @property
     def density(self) -> float:
-        """Survivors / weights of this tensor."""
+        """Survivors / weights."""
         return self.remaining / self.size
 
 
@@ -82,7 +82,8 @@ class CellResult(Frozen):
 
     `dense` is the arm of level 0. A diverged run has no scores but keeps its place. `weights_digest` is the SHA-256 of
     the trained weights: equal digests are equal bits. `notes` say how scores were taken, such as sacrebleu's signature.
-    `result_versions` are those of the code that made it.
+    `result_versions` are those of the code that made it. `layers` are the tensors that the mask has, `roles` what the
+    task says its prunable tensors are for; a task that says nothing leaves them out.
     """
 
     schema_version: Literal[1] = 1
@@ -107,6 +108,7 @@ class CellResult(Frozen):
     density: float
     total_density: float
     layers: dict[str, Layer]
+    roles: dict[str, Layer] = Field(default_factory=dict)
     weights_digest: str
     mask_digest: str
     spent: Spent
@@ -117,6 +119,12 @@ class CellResult(Frozen):
     def value(self) -> float | None:
         """Test score in the task's metric; None when the run diverged."""
         return None if self.diverged else self.test[self.metric]
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results that were written before there were roles keep their text."""
+        table: dict[str, Any] = dump(self)
+        return {name: value for name, value in table.items() if name != "roles" or value}
 
 
 Error = Annotated[float, Field(ge=0, le=1)]

@@ -124,7 +124,8 @@ class TaskSpec(Frozen):
     metric: TaskMetric
 
     # Part of no identity: where the code is, what it can do, what it costs, how it is described; which tensors the
-    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not).
+    # output layer has, by which `prune_output_layer` is checked before a run (empty: it is not); what tensors are for.
+    # A method that prunes one role alone has its tensors by name in the keys of its masks.
     learner: str = Field(description="the class that trains it, module:name")
     cohort: str | None = Field(default=None, description="the class that trains several cells at once, module:name")
     references: str | None = Field(
@@ -137,6 +138,9 @@ class TaskSpec(Frozen):
     title: str = Field(description="the task in a few words")
     about: str = Field(default="", description="the task in a sentence or two")
     output_layer: tuple[str, ...] = Field(default=(), description="tensors of the output layer, by name or pattern")
+    roles: dict[str, tuple[str, ...]] = Field(
+        default={}, description="tensors by what they are for, such as actor and critic, by name or pattern"
+    )
 
     @property
     def domain(self) -> str:
@@ -146,6 +150,6 @@ class TaskSpec(Frozen):
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON (RFC 8785) of everything that can change a number."""
-        beside = {"learner", "cohort", "references", "probes", "cost", "title", "about", "output_layer"}
+        beside = {"learner", "cohort", "references", "probes", "cost", "title", "about", "output_layer", "roles"}
         metric = {"statistic", "lowest", "highest", "measured_on"}
         return digest(self.model_dump(mode="json", exclude={**dict.fromkeys(beside, True), "metric": metric}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from suite.experiment.errors import UsageError
 from suite.experiment.plan import Cell, Plan
+from suite.experiment.roles import pruned_by
 from suite.files import NotRegular, read_regular
 from suite.leaderboard import protocol
 from suite.leaderboard.board import Board
@@ -248,9 +249,9 @@ def _shapes(ticket: Ticket) -> dict[str, tuple[int, ...]]:
 
 
 def _bits(entry: Measured, cell: Cell, ticket: Ticket) -> Iterator[str]:
-    prunable = cell.spec.prunable
-    if tuple(ticket.mask) != prunable:
-        yield f"masks {', '.join(ticket.mask)}, the task prunes {', '.join(prunable)}"
+    pruned = pruned_by(cell.spec, entry.method.settings)
+    if tuple(ticket.mask) != pruned:
+        yield f"masks {', '.join(ticket.mask)}, task and method prune {', '.join(pruned)}"
     sizes = [tensor.numel() for tensor in ticket.mask.values()]
     exact = protocol.density(entry.method.settings, sizes, cell.level)
     if ticket.mask.density != exact:

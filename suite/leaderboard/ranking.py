@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from suite.experiment.method import ALL
 from suite.leaderboard.reference import Reference
 from suite.results.area import Area, heights, normalised
 from suite.results.curve import CurvePoint, TaskCurves
@@ -103,16 +104,17 @@ def unranked(contender: Contender, reference: Reference | None) -> str:
     curves = contender.curves
     if RANKED not in curves.arms:
         return f"no arm {RANKED}"
+    if curves.method.role != ALL:
+        return f"its densities are those of the {curves.method.role} alone"
     missing = [arm for arm in CONTROLS if arm not in curves.arms]
     if missing:
         return f"no control arm {' and '.join(missing)}"
     if len(curves.replicates) < LEAST_RANKED:
         return f"{len(curves.replicates)} replicates: a rank takes {LEAST_RANKED}"
-    if reference is None:
-        return "no dense network of the task learnt it: areas have no scale"
-    points = at(contender, reference.densities)
+    points = None if reference is None else at(contender, reference.densities)
     if points is None:
-        return "not tested at every density of the board's first entry"
+        no_scale = "no dense network of the task learnt it: areas have no scale"
+        return no_scale if reference is None else "not tested at every density of the board's first entry"
     reasons = (reason for point in points if (reason := hindrance(curves, RANKED, point.level)) is not None)
     lost = [str(r) for r, height in zip(curves.replicates, heights(points), strict=True) if height is None]
     return next(reasons, f"replicate {', '.join(lost)} has no value somewhere" if lost else "")

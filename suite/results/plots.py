@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from suite.experiment.result import CellResult, Layer
 from suite.results import words
 from suite.results.curve import CurvePoint, TaskCurves
+from suite.results.field import Field
 from suite.results.theme import FAINT, INK, MUTED, SEQUENCE, drawing, style
 from suite.results.view import MOST_TRACES
 
@@ -109,6 +110,28 @@ def density_axis(axes: Axes, densities: Sequence[float]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x * 100:.3g}"))
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda _x, _pos: ""))
     axes.set_xlabel("density: weights remaining (%, log scale)")
+
+
+def profile_figure(field: Field, curves: TaskCurves) -> Figure:
+    """Share of an arm's runs, at all shared densities together, that are better than a score."""
+    metric = curves.spec.metric
+    with drawing():
+        figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+        axes: Axes = figure.add_subplot()
+        for arm, own in field.arms.items():
+            look = style(arm, list(curves.arms).index(arm))
+            axes.plot(
+                field.thresholds, own.profile, color=look.colour, linestyle=look.dash, linewidth=1.6, label=arm,
+                drawstyle="steps-post",
+            )  # fmt: skip
+        axes.set_ylim(0, 1.02)
+        if not metric.higher_is_better:
+            axes.invert_xaxis()
+        axes.set_xlabel(f"{metric.name} ({metric.unit})" if metric.unit else metric.name)
+        axes.set_ylabel("share of runs that are better")
+        axes.grid(axis="y", color=FAINT, linewidth=0.6)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=2.4)
+    return figure
 
 
 def layer_figure(levels: Sequence[tuple[int, float, dict[str, Layer]]]) -> Figure:

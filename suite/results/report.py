@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,10 @@ from suite.files import replace_file
 from suite.printing import count, jsonable
 from suite.results import words
 from suite.results.curve import CurvePoint, Place, TaskCurves, curves_of
+from suite.results.field import Field, field_of
 from suite.results.judge import judge
-from suite.results.plots import BAND_FROM, curve_figure, layer_figure, trace_figure, trace_keys
+from suite.results.layers import empty, ladder
+from suite.results.plots import BAND_FROM, curve_figure, layer_figure, profile_figure, trace_figure, trace_keys
 from suite.results.stability import stabilities
 from suite.results.stability_page import stability_sections
 from suite.results.stability_words import as_json as stability_json
@@ -110,12 +113,25 @@ def _task_json(view: TaskView) -> dict[str, Any]:
                 arm: {"values": a.values, "mean": a.estimate.mean, "sd": a.estimate.sd, "ci95": a.estimate.interval}
                 for arm, a in judgement.area.items()
             },
+            "empty_layers": [asdict(each) for each in empty(view.cells)],
             "missing": [_place_json(place) for place in curves.missing],
             "diverged": [_place_json(place) for place in curves.diverged],
             "scores": view.scores,
         }
     )
-    return found
+    field = field_of(curves)
+    return found if field is None else found | {"field": jsonable(_field_json(field))}
+
+
+def _field_json(field: Field) -> dict[str, Any]:
+    return {
+        "densities": field.densities,
+        "thresholds": field.thresholds,
+        "arms": {
+            arm: {"runs": own.runs, "iqm": own.iqm, "improvement": own.improvement, "profile": own.profile}
+            for arm, own in field.arms.items()
+        },
+    }
 
 
 def _point_json(point: CurvePoint) -> dict[str, Any]:
@@ -139,7 +155,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
     """Everything the template shows of one task; writes its figures."""
     curves = curves_of(view)
     judgement = judge(curves)
-    ladder = _ladder(view)
+    chain, field = ladder(view), field_of(curves)
     replace_file(folder / f"{slug}.csv", _csv(view.cells).encode())
 
     shown = partial(_shown, folder)
@@ -163,15 +179,25 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
             f"{view.spec.title}: {metric} against density",
             " ".join([*findings, "The tables below give every number."]),
         ),
-        "layers": None
-        if len(ladder) < 2
+        "field": field,
+        "profile": None
+        if field is None
         else shown(
-            layer_figure([(cell.level, cell.density, cell.layers) for cell in ladder]),
+            profile_figure(field, curves),
+            f"{slug}-profile",
+            f"{view.spec.title}: performance profiles",
+            "One falling line an arm: the share of its runs that are better than a score.",
+        ),
+        "layers": None
+        if len(chain) < 2
+        else shown(
+            layer_figure([(cell.level, cell.density, cell.layers) for cell in chain]),
             f"{slug}-layers",
             f"{view.spec.title}: density of every layer at every level",
-            f"Heat map of the winning ticket of replicate {ladder[0].replicate}; the table below gives every number.",
+            f"Heat map of the winning ticket of replicate {chain[0].replicate}; the table below gives every number.",
         ),
-        "ladder": ladder,
+        "ladder": chain,
+        "empty": empty(view.cells),
         "traces": [
             (
                 key,
@@ -206,17 +232,6 @@ def _csv(cells: Iterable[CellResult]) -> str:
         value = "" if cell.value is None else repr(cell.value)
         rows.writerow((cell.arm, cell.level, cell.replicate, repr(cell.density), value, cell.diverged, cell.key))
     return text.getvalue()
-
-
-def _ladder(view: TaskView) -> list[CellResult]:
-    """Dense and winning cells, level by level, of the replicate that got furthest: its masks are shown per layer."""
-    own: dict[int, list[CellResult]] = {replicate: [] for replicate in view.replicates}
-    for cell in view.cells:
-        if cell.arm in ("dense", "winning") and cell.layers and cell.replicate in own:
-            own[cell.replicate].append(cell)
-    chains = [sorted(cells, key=lambda cell: cell.level) for cells in own.values()]
-    chain = max(chains, key=len, default=[])
-    return [cell for cell in chain if cell.layers.keys() == chain[0].layers.keys()]
 
 
 def _cost(cells: Iterable[CellResult]) -> list[dict[str, Any]]:

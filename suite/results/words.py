@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from suite.experiment.method import ALL, Method
 from suite.experiment.task import Metric
 from suite.printing import count
 from suite.results.curve import Place
@@ -187,6 +188,14 @@ def places(missing: Sequence[Place]) -> str:
     """How many cells of each arm: `winning 2, reinit 4`."""
     arms = [arm for arm, _, _ in missing]
     return ", ".join(f"{arm} {arms.count(arm)}" for arm in dict.fromkeys(arms))
+
+
+def pruning(method: Method) -> str:
+    """How a method prunes: `magnitude, iterative, all prunable tensors, one threshold, no floor`."""
+    which = "all prunable tensors" if method.role == ALL else f"the {method.role}'s tensors alone"
+    scope = {"global": "one threshold", "layerwise": "a threshold for each layer"}[method.scope]
+    floor = f"at least {percent(method.floor)} of every layer" if method.floor else "no floor"
+    return f"{method.criterion}, {method.schedule}, {which}, {scope}, {floor}"
 
 
 def tally(verdicts: Sequence[DensityVerdict]) -> str:

@@ -67,7 +67,7 @@ def test_an_unknown_task_is_answered_with_the_nearest() -> None:
 
 def test_every_named_method_is_a_valid_method() -> None:
     assert set(methods()) == {
-        "imp", "imp-no-rewind", "lr-rewind", "fine-tune", "one-shot", "snip", "grasp", "synflow", "random",
+        "imp", "imp-actor", "imp-no-rewind", "lr-rewind", "fine-tune", "one-shot", "snip", "grasp", "synflow", "random",
         "random-erk",
     }  # fmt: skip
     for name in methods():

@@ -181,3 +181,11 @@ def test_a_reference_of_another_metric_is_not_used() -> None:
     frozen = reference(BEST).model_copy(update={"dense": 0.5})
     (group,) = groups([standing(BEST)], {BEST.task.hash: frozen})
     assert group.reference == frozen
+
+
+def test_an_entry_that_prunes_one_role_alone_is_not_ranked_since_its_densities_are_of_that_role() -> None:
+    settings = BEST.method.settings.model_copy(update={"role": "actor"})
+    alone = BEST.model_copy(update={"id": "alone", "method": BEST.method.model_copy(update={"settings": settings})})
+    found = group_of(alone, BEHIND)
+    assert found.ranks["alone"] == Rank(None, unranked="its densities are those of the actor alone")
+    assert found.ranks["behind"] == Rank(1)
