@@ -1,5 +1,6 @@
 """A2C (Mnih et al. 2016, arXiv 1602.01783, section 4) by stable-baselines3, as one training run of a task."""
 
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,12 +148,15 @@ class A2CLearner:
         """`evaluation_return`: mean of `evaluation_episodes` new episodes, actions sampled, starts of the split's own.
 
         `training_return`: mean of the last `window` training episodes (P2's metric, the same for every split). Returns
-        are undiscounted and unscaled.
+        are undiscounted and unscaled. A policy whose logits are not finite has the return NaN.
         """
-        return {
-            "evaluation_return": self._evaluation_return(SPLITS.index(split)),
-            "training_return": self._training_return(),
-        }
+        try:
+            fresh = self._evaluation_return(SPLITS.index(split))
+        except ValueError as error:
+            if not _of_logits(error):
+                raise
+            fresh = math.nan
+        return {"evaluation_return": fresh, "training_return": self._training_return()}
 
     def trace(self) -> Sequence[Mapping[str, float]]:
         """`training_return` at up to 100 steps."""
@@ -191,12 +195,11 @@ class A2CLearner:
         agent = self._agent
         try:
             agent.collect_rollouts(self._environments, self._callback, agent.rollout_buffer, agent.n_steps)
+            agent.train()
         except ValueError as error:
-            # torch refuses action probabilities that are not finite.
-            if all(bool(p.isfinite().all()) for p in self.parameters()):
+            if not _of_logits(error):
                 raise
-            raise Diverged(f"a weight is not finite at step {self._step}") from error
-        agent.train()
+            raise Diverged(f"the logits of the actions are not finite at step {self._step}") from error
         logged = agent.logger.name_to_value
         if not np.isfinite([logged["train/policy_loss"], logged["train/value_loss"]]).all():
             raise Diverged(f"the loss is not finite at step {self._step}")
@@ -290,6 +293,11 @@ class WholeRollout(RolloutBuffer):
                 )
             )
         )
+
+
+def _of_logits(error: ValueError) -> bool:
+    """Whether torch refuses logits that are not finite: finite weights may be so large that what they compute is not."""
+    return str(error).startswith("Expected parameter logits")
 
 
 def trace_every(span: Span) -> int:

@@ -1,0 +1,123 @@
+"""An environment that crashes or pays no number, and an agent that diverges: that cell's matter, the others go on."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from domains.rl import cohort, learner
+from domains.rl.cohort import A2CCohort
+from domains.rl.environments import make
+from domains.rl.learner import A2CLearner
+from domains.rl.vectorised import Environments
+from suite.experiment.learner import Span
+from suite.experiment.plan import DENSE
+from suite.experiment.registry import Registry
+from suite.experiment.runtime import Runtime
+from suite.experiment.streams import Streams
+from suite.experiment.task import Data, TaskSpec
+from suite.experiment.taskfile import Task
+from tests.experiment.running import run
+
+Fault = Callable[[Environments, Any], Any]
+
+
+def pays_no_number(environments: Environments, stepped: Any) -> Any:
+    """The reward of the last environment is NaN."""
+    observed, rewards, dones, infos = stepped
+    rewards[environments.num_envs - 1] = np.nan
+    return observed, rewards, dones, infos
+
+
+def crashes(environments: Environments, stepped: Any) -> Any:
+    raise OSError("the emulator is gone")
+
+
+def with_fault(fault: Fault, seed: int) -> Callable[[Data, int, Sequence[int]], Environments]:
+    """`make` whose environments break at every step, where one of their seeds is `seed`."""
+
+    def made(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:
+        environments = make(data, envs_per_seed, seeds)
+        if seed in seeds:
+            step_wait = environments.step_wait
+            environments.step_wait = lambda: fault(environments, step_wait())  # type: ignore[method-assign]
+        return environments
+
+    return made
+
+
+def task(**changes: Any) -> Task:
+    found = Registry().find("rl/cartpole").at("smoke", changes)
+    options = found.options.model_copy(update={"arms": ("winning",), "replicates": 2, "executor": "inline"})
+    return Task(found.spec, found.method, options)
+
+
+def seed_of(spec: TaskSpec, replicate: int) -> int:
+    return Streams(spec.hash, replicate).seed("environment")
+
+
+def test_a_reward_that_is_no_number_makes_that_cell_diverge_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = task()
+    monkeypatch.setattr(learner, "make", with_fault(pays_no_number, seed_of(own.spec, 1)))
+    plan, store, outcome = run(own, tmp_path / "run")
+    assert not outcome.failed
+    cells = {(cell.arm, cell.replicate): store.cell(cell.key) for cell in plan}
+    assert cells[DENSE, 1] is not None
+    assert (cells[DENSE, 1].diverged, cells[DENSE, 1].test) == (True, {})
+    for arm in (DENSE, "winning"):
+        result = cells[arm, 0]
+        assert result is not None
+        assert not result.diverged
+        assert result.value is not None
+    assert cells["winning", 1] is None
+    assert [name for name in outcome.lost.values() if "replicate 1" in name]
+
+
+def test_an_environment_that_crashes_is_told_of_its_cell_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = task()
+    monkeypatch.setattr(learner, "make", with_fault(crashes, seed_of(own.spec, 0)))
+    plan, store, outcome = run(own, tmp_path / "run")
+    assert list(outcome.failed.values()) == ["rl/cartpole dense replicate 0: OSError: the emulator is gone"]
+    there = {(cell.arm, cell.replicate) for cell in plan if store.cell(cell.key) is not None}
+    assert there == {(DENSE, 1), ("winning", 1)}
+    assert len(outcome.blocked) == 1
+    monkeypatch.undo()
+    _, store, again = run(own, tmp_path / "run")  # the same command again: only what is missing is run
+    assert (again.finished, again.skipped, again.failed) == (2, 2, {})
+
+
+def test_an_agent_that_diverges_leaves_a_result_without_scores(tmp_path: Path) -> None:
+    """Its weights may be finite, and so large that its logits are not."""
+    plan, store, outcome = run(task(**{"training.optimizer.lr": 1e30}), tmp_path / "run")
+    dense = [store.cell(cell.key) for cell in plan if cell.arm == DENSE]
+    assert not outcome.failed
+    assert [result is not None and result.diverged for result in dense] == [True, True]
+
+
+def test_a_policy_whose_logits_are_not_finite_has_no_return() -> None:
+    spec = task().spec
+    agent = A2CLearner(spec, Streams(spec.hash, 1000), Span(0, 20), Runtime())
+    with torch.no_grad():
+        for weights in agent.parameters():
+            weights.fill_(1e30)
+    assert np.isnan(agent.evaluate("test")["evaluation_return"])
+
+
+def test_a_slot_of_a_cohort_whose_reward_is_no_number_diverges_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = task().spec
+    streams = [Streams(spec.hash, 1000 + i) for i in range(2)]
+    sound = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    monkeypatch.setattr(cohort, "make", with_fault(pays_no_number, streams[1].seed("environment")))
+    broken = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    sound.advance(5)
+    broken.advance(5)
+    assert broken.diverged() == [False, True]
+    for name, weights in sound.model.state_dict().items():
+        assert torch.equal(weights[0], broken.model.state_dict()[name][0]), name
