@@ -296,7 +296,7 @@ class WholeRollout(RolloutBuffer):
 
 
 def _of_logits(error: ValueError) -> bool:
-    """Whether torch refuses logits that are not finite: finite weights may be so large that what they compute is not."""
+    """Whether torch refuses logits that are not finite: finite weights can be so large that their outputs are not."""
     return str(error).startswith("Expected parameter logits")
 
 
