@@ -63,8 +63,9 @@ app = typer.Typer(
 @app.command("list")
 def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     """List the tasks, their scales, and the collections of tasks."""
+    from suite.experiment.collection import collections
     from suite.experiment.domain import domains
-    from suite.experiment.registry import Registry, collections
+    from suite.experiment.registry import Registry
 
     registry, named = Registry(plugin or ()), known_methods(plugin or ())
     tasks = [registry.find(task_id) for task_id in registry.ids]
@@ -84,7 +85,7 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
     print_table(
         "Collections",
         ["name", "scale", "tasks"],
-        [[c.name, c.scale, " ".join(c.tasks)] for c in collections().values()],
+        [[c.name, c.scale, " ".join(c.named)] for c in collections().values()],
     )
     print_table("Methods", ["name", "what"], [[name, fields["about"]] for name, fields in named.items()])
 
@@ -98,20 +99,17 @@ def show(
 
     --json gives its hash and what --set accepts too.
     """
+    from suite.choose import choose
     from suite.experiment.registry import Registry
     from suite.experiment.tasktoml import as_toml
-    from suite.run import choose
 
-    found, methods_given = Registry(plugin or ()).expand([task], scale), names_in(method)
-    if len(found) > 1:
-        raise UsageError(f"{task} is a collection: show one of {', '.join(file.id for file, _ in found)}")
+    (file, at), methods_given = Registry(plugin or ()).one(task, scale), names_in(method)
     if len(methods_given) > 1:
         raise UsageError(f"--method {','.join(methods_given)}: show takes one method")
     (chosen,) = choose([task], scale, methods_given, {}, change or (), plugin or ())
     if not as_json:
         typer.echo(as_toml(chosen), nl=False)
         return
-    ((file, at),) = found
     print_json(
         {
             "schema": 1,
@@ -131,7 +129,8 @@ def plan(
     device: Device = None, plugin: Plugin = None, execution: Exec = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a run would do and cost, without doing it."""
-    from suite.run import choose, plans_of
+    from suite.choose import choose
+    from suite.run import plans_of
 
     options = run_options(replicates, levels, at, arms, seed, device, execution)
     chosen = choose(tasks, scale, names_in(method), options, change or (), plugin or ())
@@ -156,7 +155,8 @@ def run(
 
     Finished cells are kept: the same command again runs what is missing, after Ctrl-C, a crash or with more levels.
     """
-    from suite.run import choose, run_tasks
+    from suite.choose import choose
+    from suite.run import run_tasks
 
     options = run_options(replicates, levels, at, arms, seed, device, execution)
     options |= {"executor": executor, "jobs": jobs}

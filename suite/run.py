@@ -1,44 +1,30 @@
-"""A run from end to end: choose tasks, plan, execute, collect, report. What the command line calls."""
+"""A run from end to end: plan, execute, collect, report. What the command line calls once it has chosen tasks."""
 
 import sys
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from suite.experiment.adopt import Finished, adopt
 from suite.experiment.arithmetic import gpus
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.executors import Executor, InlineExecutor, LocalExecutor
 from suite.experiment.executors.executor import Job
-from suite.experiment.explain import needed_for
 from suite.experiment.loading import references
-from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import RunOptions
-from suite.experiment.plan import LADDER, RANDOM, Cell, Plan
+from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
-from suite.experiment.registry import Registry
 from suite.experiment.request import Request
 from suite.experiment.runner import Outcome, asked, execute, make_plan
 from suite.experiment.runtime import Runtime, cores
 from suite.experiment.store import FULL, DiskFull, Store
-from suite.experiment.taskfile import CARRIES, METHOD_KEYS, SET, Source, Task, nearest_key
+from suite.experiment.taskfile import Task
 from suite.finished import view_of
 from suite.printing import count
 from suite.results.report import write_report
 from suite.results.view import RunView
-
-TRANSFERRED = (LADDER, RANDOM)
-"""Arms of a transfer, unless others are asked for: those of Morcos et al. 2019."""
-
-LARGEST = 2**53
-"""The largest whole number that JSON holds exactly."""
 
 
 @dataclass(frozen=True)
@@ -47,80 +33,6 @@ class Report:
 
     path: Path
     view: RunView
-
-
-def choose(
-    names: Sequence[str], scale: str | None, methods: Sequence[str], options: Mapping[str, Any],
-    changes: Sequence[str], plugins: Sequence[Path],
-) -> list[Task]:  # fmt: skip
-    """The tasks that a command line names, each once by every method, with its options and changes.
-
-    Raises UsageError for whatever is wrong. Without a method a task has its own.
-    """
-    registry, known = Registry(plugins), known_methods(plugins)
-    by = [method_changes(name, known) for name in dict.fromkeys(methods)] or [{}]
-    chosen = []
-    for (file, at), method in product(registry.expand(names, scale), by):
-        asked = _parsed(changes, file.keys(at))
-        if "name" in asked and len(by) > 1:
-            raise UsageError(f"--set name={asked['name']} names one method, --method {','.join(methods)} asks for more")
-        changed = {**method, **asked}
-        task = (replace(file, origin=SET) if asked else file).at(at, changed)
-        if "name" not in asked and asked.keys() & set(METHOD_KEYS):
-            task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
-        chosen.append(replace(task, options=_changed(task.options, options)))
-    return chosen
-
-
-def choose_transfers(
-    sources: Sequence[str], targets: Sequence[str], carry: str, scale: str | None, methods: Sequence[str],
-    options: Mapping[str, Any], changes: Sequence[str], plugins: Sequence[Path],
-) -> list[Task]:  # fmt: skip
-    """Every target with tickets from every source, by each method, under `TRANSFERRED` if no arms are asked for.
-
-    Raises UsageError for whatever is wrong.
-    """
-    if carry not in CARRIES:
-        raise UsageError(f"--carry {carry}: one of {', '.join(CARRIES)}")
-    if not sources or not targets:
-        raise UsageError("--sources and --targets need a task each, such as --sources a --targets b,c")
-    options = {"arms": TRANSFERRED, **options}
-    origins, own = (choose(names, scale, methods, options, changes, plugins) for names in (sources, targets))
-    return [
-        replace(target, source=Source(source, CARRIES[carry]))
-        for target, source in product(own, origins)
-        if target.method.name == source.method.name or not methods
-    ]
-
-
-def _parsed(changes: Iterable[str], known: Sequence[str]) -> dict[str, Any]:
-    """key=value pairs, values read as TOML and else as text."""
-    found: dict[str, Any] = {}
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise UsageError(f"--set {change}: key=value is needed, such as --set rewind_step=100")
-        if key not in known:
-            raise nearest_key(key, known)
-        try:
-            found[key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = text
-        if isinstance(found[key], int) and abs(found[key]) > LARGEST:
-            raise UsageError(f"--set {change}: a whole number of at most {LARGEST} is needed")
-    return found
-
-
-def _changed(options: RunOptions, given: Mapping[str, Any]) -> RunOptions:
-    """Options with those given put in; other levels than the task's make its choice of `at` void."""
-    void = {"at": None} if given.get("levels", options.levels) != options.levels else {}
-    try:
-        return RunOptions.model_validate({**options.model_dump(), **void, **given})
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        needed, _ = needed_for(RunOptions, [field])
-        option = {"first_replicate": "seed"}.get(field, field)
-        raise UsageError(f"--{option} {given.get(field)}: {needed}") from error
 
 
 def plans_of(tasks: Iterable[Task], plugins: Iterable[Path]) -> list[Plan]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from suite.choose import choose
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import refusal
 from suite.experiment.options import Connected
 from suite.experiment.plan import LADDER
 from suite.experiment.taskfile import Task
-from suite.run import choose
 
 
 def choose_sweep(

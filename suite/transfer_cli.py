@@ -75,7 +75,8 @@ def transfer(
     Every source's ladder is found once, or taken over by --from, and trained on every target. A task may be both: its
     own tickets are trained from step 0 too. The arm random knows no source, so a target's sources share it.
     """
-    from suite.run import choose_transfers, plans_of, run_tasks
+    from suite.choose import choose_transfers
+    from suite.run import plans_of, run_tasks
 
     if as_json and not plan:
         raise UsageError("--json prints a plan: give it with --plan, or see `lottery report RUN --json`")

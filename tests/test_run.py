@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from suite import run as run_module
+from suite.choose import choose
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.request import written
 from suite.experiment.runner import Outcome
@@ -16,7 +17,7 @@ from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.finished import progress_of, view_of
 from suite.results.report import as_json
-from suite.run import Report, choose, run_tasks
+from suite.run import Report, run_tasks
 from tests.experiment import toy
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from suite.arguments import Data, Threads
-from suite.experiment.errors import UsageError
 from suite.printing import print_json, print_table
 
 app = typer.Typer(name="bench", no_args_is_help=True, help="Measure the suite's own speed on this machine.")
@@ -45,10 +44,7 @@ def step(
     from suite.experiment.registry import Registry
     from suite.experiment.runtime import Runtime
 
-    found = Registry(plugin or ()).expand([task], scale)
-    if len(found) > 1:
-        raise UsageError(f"{task} is a collection: time one of {', '.join(file.id for file, _ in found)}")
-    ((file, at),) = found
+    file, at = Registry(plugin or ()).one(task, scale)
     times = measure(file.at(at).spec, rounds, steps, Runtime(device=device, data=data, threads=threads or 1))
     if as_json:
         print_json(times.as_json())

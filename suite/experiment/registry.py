@@ -1,27 +1,15 @@
-"""Finds tasks and collections: built in, from entry points, or in a file given on the command line."""
+"""Finds tasks: built in, from entry points, or in a file given on the command line."""
 
-import tomllib
 from collections.abc import Iterable
-from functools import cache
 from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 
-from suite.experiment.domain import PACKAGE, domains
+from suite.experiment.collection import collections
+from suite.experiment.domain import domains
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
-from suite.experiment.frozen import Frozen
 from suite.experiment.plugins import folder_of, load_entry_point, load_plugin
 from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
-
-
-class Collection(Frozen):
-    """Several tasks run together under one name, such as `quickstart`."""
-
-    name: str
-    title: str
-    scale: str
-    tasks: tuple[str, ...]
 
 
 class Registry:
@@ -57,26 +45,12 @@ class Registry:
             raise UsageError(f"unknown task {task_id!r}{nearest(task_id, known)}; `lottery list` names all")
         return self._files[task_id]
 
-    def expand(self, names: Iterable[str], scale: str | None) -> list[tuple[TaskFile, str]]:
-        """Tasks and scales for ids and collections; without a scale, a collection's own or `lite` (or the first)."""
-        found: list[tuple[TaskFile, str]] = []
-        for name in names:
-            if name in collections():
-                collection = collections()[name]
-                found += [(self.find(task), scale or collection.scale) for task in collection.tasks]
-            else:
-                task = self.find(name)
-                found.append((task, scale or ("lite" if "lite" in task.scales else next(iter(task.scales)))))
-        return list({(task.id, at): (task, at) for task, at in found}.values())
-
-
-@cache
-def collections() -> dict[str, Collection]:
-    """The collections of tasks that come with the suite, by name."""
-    folder = files(PACKAGE).joinpath("collections")
-    texts = [path.read_text("utf-8") for path in folder.iterdir() if path.name.endswith(".toml")]
-    found = [Collection(**tomllib.loads(text)) for text in texts]
-    return {collection.name: collection for collection in sorted(found, key=lambda collection: collection.name)}
+    def one(self, name: str, scale: str | None) -> tuple[TaskFile, str]:
+        """The task file of an id and its scale, by default the usual one; raises UsageError for a collection."""
+        if name in collections():
+            raise UsageError(f"{name} is a collection: name one of {', '.join(collections()[name].named)}")
+        file = self.find(name)
+        return file, scale or file.usual_scale
 
 
 def _text_of(value: object) -> tuple[str, str, Fragments | None]:

@@ -99,13 +99,7 @@ class Request(Frozen):
 
     def same_as(self, other: "Request") -> bool:
         """Whether both ask for one task by one method, with tickets from one source."""
-        return self._identity == other._identity
-
-    @property
-    def _identity(self) -> tuple[str, ...]:
-        source = self.source
-        found = () if source is None else (source.spec.hash, source.method.hash, source.carry)
-        return (self.spec.hash, self.method.hash, *found)
+        return self.task.identity == other.task.identity
 
 
 def request_of(

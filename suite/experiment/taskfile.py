@@ -58,6 +58,13 @@ class Task:
         """Reference of the learner, or of the cohort where the options ask for one."""
         return (self.spec.cohort if self.options.exec == "cohort" else None) or self.spec.learner
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes it another task than others of a run: its hash, its method's, and those of its source."""
+        source = self.source
+        found = () if source is None else (source.task.spec.hash, source.task.method.hash, source.carry)
+        return (self.spec.hash, self.method.hash, *found)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -89,6 +96,11 @@ class TaskFile:
     def title(self) -> str:
         """The task in a few words; empty where only its scales have one."""
         return str(self.common.get("title", ""))
+
+    @property
+    def usual_scale(self) -> str:
+        """The scale that is meant where none is named: `lite`, or the first."""
+        return "lite" if "lite" in self.scales else next(iter(self.scales))
 
     def at(self, scale: str, changes: Mapping[str, Any] | None = None) -> Task:
         """The task at a scale, with settings changed by dotted key (`training.total_steps`, or a method's field).

@@ -25,7 +25,7 @@ PINNED = {
 def test_the_flops_of_a_step_are_those_of_the_finished_results(
     task: str, scale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ((file, at),) = Registry(()).expand([task], scale)
+    file, at = Registry(()).one(task, scale)
     spec = file.at(at).spec
 
     def make() -> Learner:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from suite.choose import choose
 from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.masks import ladder_files
 from suite.leaderboard.schema import Measured
 from suite.leaderboard.submit import Submission, submissions
 from suite.leaderboard.verify import verify
-from suite.run import choose, run_tasks
+from suite.run import run_tasks
 
 TASKS = ["vision/mnist5k-lenet300", "rl/cartpole", "nlp/kjv-lstm", "nlp/numbers-transformer"]
 LATE = 10

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from suite.choose import choose
 from suite.experiment import methods as methods_module
 from suite.experiment.errors import UsageError
 from suite.experiment.methods import known_methods, method_changes, methods, read_methods
-from suite.run import choose, plans_of
+from suite.run import plans_of
 
 TUTORIAL = Path(__file__).parent.parent / "data" / "breast_cancer.py"
 TASK = "tutorial/breast-cancer"

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from suite.choose import choose
+from suite.experiment.collection import collections
 from suite.experiment.domain import domains
 from suite.experiment.errors import UsageError
 from suite.experiment.loading import builder, cohort_builder
 from suite.experiment.method import Method
 from suite.experiment.methods import method_changes, methods
 from suite.experiment.plugins import load_plugin
-from suite.experiment.registry import Registry, collections
+from suite.experiment.registry import Registry
 from suite.experiment.taskfile import read_task
 from suite.results.stats import LEAST_REPLICATES
 from tests.experiment.toy import TOML
@@ -37,9 +39,10 @@ def test_every_built_in_task_reads_at_every_scale_one_of_them_for_tests() -> Non
 
 def test_the_quickstart_asks_for_what_it_promises() -> None:
     """Six or more densities down to .1 or below; three arms, at three of them or more; the replicates that decide."""
-    for file, scale in Registry().expand(["quickstart"], None):
-        task = file.at(scale)
-        assert scale == "quick"
+    tasks = choose(["quickstart"], None, [], {}, [], [])
+    assert len(tasks) == len(collections()["quickstart"].tasks) == 4
+    for task in tasks:
+        assert task.spec.scale == "quick"
         assert task.options.levels + 1 >= 6
         assert (1 - task.method.rate) ** task.options.levels <= 0.1
         assert task.options.at is not None
@@ -47,7 +50,6 @@ def test_the_quickstart_asks_for_what_it_promises() -> None:
         assert max(task.options.at) == task.options.levels
         assert set(task.options.arms) >= {"winning", "reinit", "random"}
         assert task.options.replicates == LEAST_REPLICATES
-    assert collections()["quickstart"].tasks
 
 
 def test_every_built_in_learner_and_cohort_has_a_result_version_and_no_version_lacks_its_learner() -> None:
@@ -67,8 +69,8 @@ def test_an_unknown_task_is_answered_with_the_nearest() -> None:
 
 def test_every_named_method_is_a_valid_method() -> None:
     assert set(methods()) == {
-        "imp", "imp-actor", "imp-no-rewind", "lr-rewind", "fine-tune", "one-shot", "snip", "grasp", "synflow", "random",
-        "random-erk",
+        "imp", "imp-actor", "imp-layerwise", "imp-no-rewind", "lr-rewind", "fine-tune", "one-shot", "snip", "grasp",
+        "synflow", "random", "random-erk",
     }  # fmt: skip
     for name in methods():
         assert Method(**method_changes(name)).name == name

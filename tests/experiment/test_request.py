@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from suite.choose import choose
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.request import Request, from_bytes, needed, to_bytes
 from suite.experiment.runner import asked, make_plan
-from suite.run import choose
 from tests.experiment import toy
 
 TUTORIAL = Path(__file__).parent.parent / "data" / "breast_cancer.py"

@@ -79,7 +79,8 @@ def test_values_of_every_sort_come_back() -> None:
 
 
 def test_a_shown_task_under_another_id_is_another_task_that_plans(tmp_path: Path) -> None:
-    from suite.run import choose, plans_of
+    from suite.choose import choose
+    from suite.run import plans_of
 
     text = as_toml(Registry().find("vision/mnist5k-lenet300").at("smoke"))
     saved = tmp_path / "mine.toml"

@@ -14,6 +14,7 @@ from another_machine import replayed
 from tutorial_run import TUTORIAL
 
 import suite.leaderboard.verify as module
+from suite.choose import choose
 from suite.leaderboard.board import Board, text_of
 from suite.leaderboard.masks import ladder_files
 from suite.leaderboard.schema import Measured
@@ -22,7 +23,7 @@ from suite.leaderboard.validate import validate
 from suite.leaderboard.verdict import Verification
 from suite.leaderboard.verdict_text import smallest_shift
 from suite.leaderboard.verify import verify
-from suite.run import choose, run_tasks
+from suite.run import run_tasks
 
 CHAOS = 0.008
 """SD of a score between machines, about that of the toy's replicates."""

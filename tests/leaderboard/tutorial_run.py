@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from suite.run import choose, run_tasks
+from suite.choose import choose
+from suite.run import run_tasks
 
 TUTORIAL = Path(__file__).parent.parent / "data" / "breast_cancer.py"
 
