@@ -12,6 +12,7 @@ from suite.experiment.carrying import carried, carried_mask, shapes
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Snapshot
 from suite.experiment.plan import DENSE, Cell
+from suite.experiment.roles import pruned_by
 from suite.experiment.runtime import Runtime
 from suite.experiment.snapshot import digest_of
 from suite.experiment.start import Origin
@@ -42,7 +43,7 @@ def started(cells: Sequence[Cell], store: Store, runtime: Runtime) -> Started:
     running.load(weights)
     model = build(cells[0], runtime).model if cells[0].cohort else running.model
     masks = [
-        Mask.dense(model, cell.spec.prunable)
+        Mask.dense(model, pruned_by(cell.spec, cell.method))
         if cell.cohort and store.ticketless(cell)
         else mask_of(cell, store, model, runtime)
         for cell in cells

@@ -12,6 +12,9 @@ from suite.experiment.plan import DENSE
 from suite.experiment.result import CellResult, Layer
 from suite.experiment.roles import pruned_by, sizes, tensors_of
 from suite.experiment.runner import make_plan
+from suite.experiment.runtime import HERE
+from suite.experiment.starting import started
+from suite.experiment.store import Store
 from suite.experiment.taskfile import Task, read_task
 from tests.experiment import toy
 from tests.experiment.running import results, run
@@ -92,6 +95,18 @@ def test_both_scopes_start_from_the_same_dense_run_and_have_masks_of_their_own()
     assert everything.cells[0].key == front.cells[0].key
     (one,), (other,) = everything.cells[0].prunes, front.cells[0].prunes
     assert one.key != other.key
+
+
+def test_a_member_of_a_cohort_without_a_ticket_has_the_tensors_of_the_others_in_its_mask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ladder diverged: it fills its slot unpruned, wherever in the cohort it stands."""
+    plan, store, _ = run(roled("front", arms=("winning",), exec="cohort", levels=1), tmp_path / "run")
+    (unit,) = (unit for unit in plan.units() if unit[0].level == 1)
+    monkeypatch.setattr(Store, "ticketless", lambda _, cell: cell.key == unit[0].key)
+    masks = started(unit, store, HERE).masks
+    assert [list(mask) for mask in masks] == [["0.weight"]] * 2
+    assert [mask.density for mask in masks] == [1.0, 19 / 32]
 
 
 def test_masks_of_a_role_are_known_by_its_tensors() -> None:
