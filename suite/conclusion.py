@@ -40,11 +40,19 @@ def print_summary(view: "RunView") -> None:
     from rich.console import Console
 
     from suite.results.stability_words import stability_lines
-    from suite.results.text import finding_lines, judged, score_lines, summary_table
+    from suite.results.text import finding_lines, judged, score_lines, summary_table, transfer_lines, transfer_tables
+    from suite.results.transfer import matrices
 
     found, console = judged(view), Console()
-    for line in (*stability_lines(view, console.width), *finding_lines(found, console.width)):
+    for matrix in matrices(found):
+        for line in transfer_lines(matrix, console.width):
+            typer.echo(line)
+        for one in transfer_tables(matrix):
+            console.print(one)
+    own = [each for each in found if each[0].source is None]
+    for line in (*stability_lines(view, console.width), *finding_lines(own, console.width)):
         typer.echo(line)
-    console.print(summary_table(view.name, found))
+    if own or not found:
+        console.print(summary_table(view.name, own))
     for line in score_lines(view):
         typer.echo(line)

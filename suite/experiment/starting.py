@@ -3,6 +3,7 @@
 Weights that other cells start from are kept in the store's cache; where they are gone, the run is made again.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -133,9 +134,11 @@ def notes_of(cell: Cell, runtime: Runtime) -> dict[str, str]:
     if source is None:
         return child
     own = carried(source, cell.spec, runtime)
-    fresh = ", ".join(name for name in shapes(cell.spec, runtime) if name not in own)
+    fresh = {name: math.prod(shape) for name, shape in shapes(cell.spec, runtime).items() if name not in own}
     found = {"tickets of": f"{source.id} {source.version} {source.scale}, hash {source.hash[:12]}"}
-    return found | ({"drawn anew under every arm": fresh} if fresh else {})
+    return found | (
+        {"drawn anew under every arm": f"{', '.join(fresh)} ({sum(fresh.values()):,} values)"} if fresh else {}
+    )
 
 
 def weights_at(origin: Origin, store: Store, runtime: Runtime) -> Weights:

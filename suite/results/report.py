@@ -15,16 +15,18 @@ from matplotlib.figure import Figure
 from suite.experiment.result import CellResult, total_flops
 from suite.files import replace_file
 from suite.printing import count, jsonable
-from suite.results import words
+from suite.results import transfer_words, words
 from suite.results.curve import CurvePoint, Place, TaskCurves, curves_of
 from suite.results.field import Field, field_of
-from suite.results.judge import judge
+from suite.results.judge import Judgement, judge
 from suite.results.layers import empty, ladder
 from suite.results.plots import BAND_FROM, curve_figure, layer_figure, profile_figure, trace_figure, trace_keys
 from suite.results.stability import stabilities
 from suite.results.stability_page import stability_sections
 from suite.results.stability_words import as_json as stability_json
 from suite.results.theme import css_colours, inline, png, style, svg
+from suite.results.transfer import matrices
+from suite.results.transfer_report import matrix_json, matrix_section
 from suite.results.view import RunView, TaskView
 
 MOST_COLUMNS: Final = 50
@@ -49,20 +51,34 @@ def write_report(run: RunView, folder: Path) -> Path:
     )
     environment.globals.update(most=MOST_COLUMNS, band_from=BAND_FROM)
     tested = stability_sections(run, partial(_shown, folder), MOST_COLUMNS)
-    environment.globals.update(words=words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True))
+    transfers = [
+        matrix_section(matrix, f"transfer-{i}", partial(_shown, folder))
+        for i, matrix in enumerate(matrices((s["view"], s["judgement"]) for s in sections))
+    ]
+    environment.globals.update(
+        words=words, transfer=transfer_words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True)
+    )
     arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
-    page = environment.get_template("report.html.j2").render(run=run, sections=sections, arms=arms, stabilities=tested)
+    page = environment.get_template("report.html.j2").render(
+        run=run, sections=sections, transfers=transfers, arms=arms, stabilities=tested
+    )
     return replace_file(folder / "report.html", page.encode())
 
 
 def as_json(run: RunView) -> dict[str, Any]:
     """What `lottery report RUN --json` prints: finite numbers or null, and no more than the report says."""
+    tasks = [(view, judge(curves_of(view))) for view in run.tasks]
     tested = [stability_json(found) for found in stabilities(run)]
-    return {"schema": 1, "tasks": [_task_json(view) for view in run.tasks], **({"stability": tested} if tested else {})}
+    transfers = [matrix_json(matrix) for matrix in matrices(tasks)]
+    return {
+        "schema": 1,
+        "tasks": [_task_json(view, judgement) for view, judgement in tasks],
+        **({"stability": tested} if tested else {}),
+        **({"transfers": transfers} if transfers else {}),
+    }
 
 
-def _task_json(view: TaskView) -> dict[str, Any]:
-    judgement = judge(curves_of(view))
+def _task_json(view: TaskView, judgement: Judgement) -> dict[str, Any]:
     curves, spec = judgement.curves, view.spec
     arms = curves.arms or {"dense": (curves.dense,)}
     found: dict[str, Any] = jsonable(
@@ -119,6 +135,11 @@ def _task_json(view: TaskView) -> dict[str, Any]:
             "scores": view.scores,
         }
     )
+    if view.source is not None:
+        found["source"] = {
+            "task": view.source.spec.id, "version": view.source.spec.version, "hash": view.source.spec.hash,
+            "carry": view.source.carry, "covered": list(view.source.covered),
+        }  # fmt: skip
     field = field_of(curves)
     return found if field is None else found | {"field": jsonable(_field_json(field))}
 
@@ -157,17 +178,18 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
     judgement = judge(curves)
     chain, field = ladder(view), field_of(curves)
     replace_file(folder / f"{slug}.csv", _csv(view.cells).encode())
-
+    title = view.spec.title if view.source is None else f"{view.spec.title}, tickets of {view.source.spec.title}"
     shown = partial(_shown, folder)
     metric = curves.spec.metric.name
     findings = words.findings(judgement)
-    keys = trace_keys(view.cells, metric)
+    keys = trace_keys(view.cells, metric) if view.source is None else ()  # a matrix has many pairs: a page is read
     panels = [arm for arm in curves.arms if any(cell.arm == arm for cell in view.cells)] or ["dense"]
     traced = {key: [cell for cell in view.cells if any(key in entry for entry in cell.trace)] for key in keys}
     return {
         "view": view,
         "spec": view.spec,
         "slug": slug,
+        "title": title,
         "curves": curves,
         "judgement": judgement,
         "progress": _progress(curves, view),
@@ -176,7 +198,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         "picture": shown(
             curve_figure(curves),
             slug,
-            f"{view.spec.title}: {metric} against density",
+            f"{title}: {metric} against density",
             " ".join([*findings, "The tables below give every number."]),
         ),
         "field": field,
@@ -185,11 +207,11 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         else shown(
             profile_figure(field, curves),
             f"{slug}-profile",
-            f"{view.spec.title}: performance profiles",
+            f"{title}: performance profiles",
             "One falling line an arm: the share of its runs that are better than a score.",
         ),
         "layers": None
-        if len(chain) < 2
+        if len(chain) < 2 or view.source is not None
         else shown(
             layer_figure([(cell.level, cell.density, cell.layers) for cell in chain]),
             f"{slug}-layers",
@@ -291,7 +313,8 @@ def _slugs(run: RunView) -> list[str]:
     seen: dict[str, int] = {}
     slugs = []
     for view in run.tasks:
-        slug = view.spec.id.replace("/", "-")
+        tickets = "" if view.source is None else f"-from-{view.source.spec.id}"
+        slug = f"{view.spec.id}{tickets}".replace("/", "-")
         seen[slug] = seen.get(slug, 0) + 1
         slugs.append(slug if seen[slug] == 1 else f"{slug}-{seen[slug]}")
     return slugs

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from suite.printing import table, wrapped
-from suite.results import words
+from suite.printing import count, table, wrapped
+from suite.results import transfer_words, words
 from suite.results.curve import curves_of
 from suite.results.judge import Judgement, judge
+from suite.results.transfer import Matrix
 from suite.results.view import RunView, TaskView
 
 Judged = tuple[TaskView, Judgement]
@@ -29,11 +30,51 @@ def finding_lines(tasks: Iterable[Judged], width: int) -> list[str]:
 
 
 def score_lines(run: RunView) -> list[str]:
-    """One line per task: all test scores of its dense network, and of the simple models it is measured against."""
+    """One line per task: all test scores of its dense network, and of the simple models it is measured against.
+
+    Of transfers there is one a target, whose dense network is the same beside all sources.
+    """
+    found = {
+        _name(view) if view.source is None else f"{view.spec.id} {view.spec.scale}": view.scores for view in run.tasks
+    }
     return [
-        f"{_name(view)}: " + "; ".join(f"{name} {words.scores(scores)}" for name, scores in view.scores.items())
-        for view in run.tasks
+        f"{name}: " + "; ".join(f"{model} {words.scores(own)}" for model, own in scores.items())
+        for name, scores in found.items()
     ]
+
+
+def transfer_lines(matrix: Matrix, width: int) -> list[str]:
+    """What a matrix of transfers is and says; wrapped between words."""
+    done, planned = (
+        sum(of(pair.view) for pair in matrix.pairs.values()) for of in (lambda v: len(v.cells), lambda v: v.expected)
+    )
+    head = f"{transfer_words.title(matrix)}: {done} of {planned} cells, those that pairs share counted in each"
+    lines = [transfer_words.about(matrix), *transfer_words.findings(matrix)]
+    return [wrapped(head, width), *(wrapped(line, width, "  ") for line in lines)]
+
+
+def transfer_tables(matrix: Matrix) -> list[Table]:
+    """A row per pair: rank, gain over random over all densities and at some; then the sources over all targets."""
+    rows = []
+    for (target, source), pair in matrix.pairs.items():
+        rank = next(rank for rank in matrix.ranks[target] if rank.source == source)
+        gains = [pair.gain, *(pair.gains.get(level) for level in matrix.chosen)]
+        own = " (own)" if pair.own else ""
+        rows.append(
+            [matrix.names[target], f"{matrix.names[source]}{own}", str(rank.place or words.NOTHING)]
+            + [transfer_words.gain(gain) for gain in gains]
+        )
+    heads = [words.percent(matrix.density(level)) for level in matrix.chosen]
+    title = "Gain over random by density (* decided, = tied); rank among the sources by area"
+    found = [table(title, ["target", "tickets of", "rank", "all", *heads], rows)]
+    if matrix.overall.ranks and len(matrix.sources) > 1:
+        ranks = [
+            [matrix.names[r.source], str(r.place or words.NOTHING), words.number(r.area.mean)]
+            for r in matrix.overall.ranks
+        ]
+        where = f"over {count(len(matrix.overall.targets), 'target')}, between chance (0) and dense (1)"
+        found.append(table(f"sources {where}", ["tickets of", "rank", "mean score"], ranks))
+    return found
 
 
 def _name(view: TaskView) -> str:

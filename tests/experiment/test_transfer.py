@@ -159,7 +159,7 @@ def test_a_head_of_another_size_is_unmasked_and_drawn_alike_under_every_arm(
             assert result.layers["0.weight"].remaining == 19  # of 32, at a rate of .4
             continue
         assert result.layers["0.weight"].remaining == kept  # permuted or not: survivors stay among carried tensors
-        assert result.notes["drawn anew under every arm"] == "2.weight, 2.bias"
+        assert result.notes["drawn anew under every arm"] == "2.weight, 2.bias (68 values)"
         assert result.notes["tickets of"].startswith("toy/source 1.0.0+changed smoke, hash ")
 
 
