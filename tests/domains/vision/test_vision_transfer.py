@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from commands import lottery
+from tests.commands import lottery
 
 A, B = "vision/mnist5k-a-lenet300", "vision/mnist5k-b-lenet300"
 CELLS = 4 + 4 + 2 + 4
