@@ -37,11 +37,9 @@ def matrix_figure(matrix: Matrix) -> Figure:
                 if column == 0:
                     axes.set_ylabel(names[target], fontsize=8)
         figure.supxlabel("density: weights remaining (%, log scale)", fontsize=8.5)
-        looks = [(arm, style(arm)) for arm in ARMS]
-        handles = [
-            Line2D([], [], color=look.colour, linestyle=look.dash, marker=look.marker, markersize=4, label=arm)
-            for arm, look in looks
-        ]
+        handles = [Line2D([], [], color=style(arm).colour, label=arm, markersize=4) for arm in ARMS]
+        for arm, handle in zip(ARMS, handles, strict=True):
+            handle.set(linestyle=style(arm).dash, marker=style(arm).marker)
         handles.append(Line2D([], [], color=INK, linestyle=(0, (2, 2)), linewidth=1, label="dense"))
         figure.legend(
             handles=handles, loc="outside upper left", ncols=3, frameon=False, title="columns: tickets of",
