@@ -130,6 +130,7 @@ def plan(
 ) -> None:  # fmt: skip
     """Say what a run would do and cost, without doing it."""
     from suite.choose import choose
+    from suite.experiment.plan import cost_of_all
     from suite.run import plans_of
 
     options = run_options(replicates, levels, at, arms, seed, device, execution)
@@ -137,9 +138,12 @@ def plan(
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
-        print_json({"schema": 1, "tasks": costs, "cells": [cell_json(cell) for p in plans for cell in p]})
+        cells = [cell_json(cell) for p in plans for cell in p]
+        print_json({"schema": 1, "tasks": costs, "total": vars(cost_of_all(plans)), "cells": cells})
         return
     rows = [plan_row(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
+    if len(plans) > 1:
+        rows.append(plan_row("in all, a shared cell once", cost_of_all(plans)))
     print_table("Plan (time on one core)", PLAN_COLUMNS, rows)
 
 

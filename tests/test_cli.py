@@ -123,6 +123,15 @@ def test_json_is_all_that_is_printed(words: tuple[str, ...]) -> None:
     assert json.loads(done.stdout)["schema"] == 1
 
 
+def test_a_plan_of_several_methods_counts_what_they_share_once() -> None:
+    words = ("plan", VISION, "--scale", "smoke", "--method", "imp,one-shot", "--levels", "1", "--arms", "winning")
+    planned = json.loads(lottery(*words, "--json").stdout)
+    assert [task["cells"] for task in planned["tasks"]] == [4, 4]
+    assert planned["total"]["cells"] == len({cell["key"] for cell in planned["cells"]}) == 6
+    table = lottery(*words).stdout
+    assert "in all, a shared cell once" in table
+
+
 def test_a_shown_task_is_run_from_the_file_that_it_is_saved_in(tmp_path: Path) -> None:
     shown = lottery("show", VISION, "--scale", "smoke", "--set", "training.epochs=1", "--method", "one-shot").stdout
     (tmp_path / "mine.toml").write_text(shown.replace(f'id = "{VISION}"', 'id = "vision/mine"'))

@@ -196,3 +196,12 @@ def cell_cost(cell: Node) -> Cost:
     step = (cell.cohort and cost.seconds_per_cohort_step) or cost.seconds_per_step
     seconds = cell.steps * step + cost.seconds_per_cell
     return Cost(1, cell.steps, cell.steps * cost.flops_per_step, seconds)
+
+
+def cost_of_all(plans: Iterable[Plan]) -> Cost:
+    """What several plans cost together, a cell or connection that they share counted once."""
+    nodes: dict[str, Node] = {}
+    for plan in plans:
+        nodes.update((cell.key, cell) for cell in plan.cells)
+        nodes.update((each.key, each) for each in plan.connections)
+    return sum(map(cell_cost, nodes.values()), Cost())
