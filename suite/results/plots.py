@@ -129,6 +129,7 @@ def profile_figure(field: Field, curves: TaskCurves) -> Figure:
             axes.invert_xaxis()
         axes.set_xlabel(f"{metric.name} ({metric.unit})" if metric.unit else metric.name)
         axes.set_ylabel("share of runs that are better")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
         figure.legend(loc="outside upper left", ncols=3, frameon=False, handlelength=2.4)
     return figure
