@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from suite.experiment.errors import RunError
-from suite.printing import count
+from suite.printing import count, wrapped
 
 if TYPE_CHECKING:
     from suite.experiment.runner import Outcome
@@ -39,12 +39,12 @@ def print_summary(view: "RunView") -> None:
     """Print what a run says: the findings in sentences, then tables."""
     from rich.console import Console
 
+    from suite.results.paper import matrices_of, paper_lines, papers
     from suite.results.stability_words import stability_lines
     from suite.results.text import finding_lines, judged, score_lines, summary_table, transfer_lines, transfer_tables
-    from suite.results.transfer import matrices
 
     found, console = judged(view), Console()
-    for matrix in matrices(found):
+    for matrix in matrices_of(found):
         for line in transfer_lines(matrix, console.width):
             typer.echo(line)
         for one in transfer_tables(matrix):
@@ -52,6 +52,9 @@ def print_summary(view: "RunView") -> None:
     own = [each for each in found if each[0].source is None]
     for line in (*stability_lines(view, console.width), *finding_lines(own, console.width)):
         typer.echo(line)
+    for paper in papers(found, [""] * len(found)):
+        for line in paper_lines(paper) if len(paper.shown) > 1 else ():
+            typer.echo(wrapped(line, console.width))
     if own or not found:
         console.print(summary_table(view.name, own))
     for line in score_lines(view):

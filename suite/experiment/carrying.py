@@ -6,11 +6,11 @@ from pathlib import Path
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder
+from suite.experiment.options import Carry
 from suite.experiment.parameters import Shapes, built_shapes, declared_shapes
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
-from suite.experiment.taskfile import Carry
 from suite.tickets.mask import Mask
 
 WHY = "what a transfer carries of an output layer that is pruned depends on its shape"

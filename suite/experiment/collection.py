@@ -10,7 +10,7 @@ from pydantic import Field
 
 from suite.experiment.domain import PACKAGE
 from suite.experiment.frozen import Frozen
-from suite.experiment.taskfile import Carry
+from suite.experiment.options import Carry
 
 
 class Panel(Frozen):

@@ -1,12 +1,16 @@
 """What of an experiment is run, and on what: part of no identity."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from suite.experiment.frozen import Frozen
 from suite.experiment.runtime import Runtime
+
+Carry = Literal["both", "mask", "weights"]
+CARRIES: dict[str, Carry] = {carry: carry for carry in get_args(Carry)}
+"""What of a ticket can come from a transfer's source, by name."""
 
 
 class Connected(Frozen):

@@ -17,11 +17,11 @@ from suite.experiment.domain import ResultVersions
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import Frozen, digest
 from suite.experiment.method import Method
-from suite.experiment.options import RunOptions
+from suite.experiment.options import Carry, RunOptions
 from suite.experiment.plan import LADDER, ArmFacts, CriterionFacts, Facts, Plan
 from suite.experiment.planner import plan
 from suite.experiment.task import TaskSpec
-from suite.experiment.taskfile import Carry, Source, Task
+from suite.experiment.taskfile import Source, Task
 from suite.experiment.transfer import plan_transfer
 
 SCHEMA = 2

@@ -13,14 +13,14 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest, refusal
 from suite.experiment.method import Method
-from suite.experiment.options import RunOptions
+from suite.experiment.options import Carry, RunOptions
 from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, refuse_two_units, variants
 from suite.experiment.task import Scale, TaskSpec
 
@@ -32,10 +32,6 @@ METHOD_KEYS = (*Method.model_fields, EPOCHS_FOR["rewind_step"])
 
 SET = "--set"
 """The origin of a task that a command line changed."""
-
-Carry = Literal["both", "mask", "weights"]
-CARRIES: dict[str, Carry] = {carry: carry for carry in get_args(Carry)}
-"""What of a ticket can come from a transfer's source, by name."""
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

@@ -20,12 +20,12 @@ from suite.results.curve import CurvePoint, Place, TaskCurves, curves_of
 from suite.results.field import Field, field_of
 from suite.results.judge import Judgement, judge
 from suite.results.layers import empty, ladder
+from suite.results.paper import matrices_of, paper_json, papers
 from suite.results.plots import BAND_FROM, curve_figure, layer_figure, profile_figure, trace_figure, trace_keys
 from suite.results.stability import stabilities
 from suite.results.stability_page import stability_sections
 from suite.results.stability_words import as_json as stability_json
 from suite.results.theme import css_colours, inline, png, style, svg
-from suite.results.transfer import matrices
 from suite.results.transfer_report import matrix_json, matrix_section
 from suite.results.view import RunView, TaskView
 
@@ -51,16 +51,21 @@ def write_report(run: RunView, folder: Path) -> Path:
     )
     environment.globals.update(most=MOST_COLUMNS, band_from=BAND_FROM)
     tested = stability_sections(run, partial(_shown, folder), MOST_COLUMNS)
+    tasks = [(section["view"], section["judgement"]) for section in sections]
     transfers = [
-        matrix_section(matrix, f"transfer-{i}", partial(_shown, folder))
-        for i, matrix in enumerate(matrices((s["view"], s["judgement"]) for s in sections))
+        matrix_section(matrix, f"transfer-{i}", partial(_shown, folder)) for i, matrix in enumerate(matrices_of(tasks))
     ]
     environment.globals.update(
         words=words, transfer=transfer_words, style=style, light=css_colours(dark=False), dark=css_colours(dark=True)
     )
     arms = tuple(dict.fromkeys(arm for section in sections for arm in ("dense", *section["curves"].arms)))
     page = environment.get_template("report.html.j2").render(
-        run=run, sections=sections, transfers=transfers, arms=arms, stabilities=tested
+        run=run,
+        sections=sections,
+        transfers=transfers,
+        arms=arms,
+        stabilities=tested,
+        papers=papers(tasks, slugs),
     )
     return replace_file(folder / "report.html", page.encode())
 
@@ -69,12 +74,14 @@ def as_json(run: RunView) -> dict[str, Any]:
     """What `lottery report RUN --json` prints: finite numbers or null, and no more than the report says."""
     tasks = [(view, judge(curves_of(view))) for view in run.tasks]
     tested = [stability_json(found) for found in stabilities(run)]
-    transfers = [matrix_json(matrix) for matrix in matrices(tasks)]
+    transfers = [matrix_json(matrix) for matrix in matrices_of(tasks)]
+    reproduced = [paper_json(paper) for paper in papers(tasks, _slugs(run))]
     return {
         "schema": 1,
         "tasks": [_task_json(view, judgement) for view, judgement in tasks],
         **({"stability": tested} if tested else {}),
         **({"transfers": transfers} if transfers else {}),
+        **({"papers": reproduced} if reproduced else {}),
     }
 
 
