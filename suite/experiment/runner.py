@@ -17,6 +17,7 @@ from suite.experiment.plan import ArmFacts, Cell, CriterionFacts, Facts, Node, P
 from suite.experiment.planner import plan
 from suite.experiment.plugins import code_of
 from suite.experiment.request import Request, request_of
+from suite.experiment.roles import pruned_by
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.store import DiskFull, Store, StoreSurvey
 from suite.experiment.taskfile import Task
@@ -90,7 +91,9 @@ def _covered(task: Task) -> Task:
     if source is None or source.covered:
         return task
     found = covered(source.task.spec, task.spec, source.carry, task.options.runtime)
-    return replace(task, source=replace(source, covered=found))
+    ladder = task if source.carry == "weights" else source.task
+    pruned = pruned_by(ladder.spec, ladder.method)
+    return replace(task, source=replace(source, covered=tuple(name for name in found if name in pruned)))
 
 
 def _check_known(task: Task) -> None:

@@ -15,7 +15,7 @@ from suite.experiment.runner import make_plan
 from suite.experiment.runtime import HERE
 from suite.experiment.starting import started
 from suite.experiment.store import Store
-from suite.experiment.taskfile import Task, read_task
+from suite.experiment.taskfile import Carry, Source, Task, read_task
 from tests.experiment import toy
 from tests.experiment.running import results, run
 
@@ -107,6 +107,16 @@ def test_a_member_of_a_cohort_without_a_ticket_has_the_tensors_of_the_others_in_
     masks = started(unit, store, HERE).masks
     assert [list(mask) for mask in masks] == [["0.weight"]] * 2
     assert [mask.density for mask in masks] == [1.0, 19 / 32]
+
+
+@pytest.mark.parametrize("carry", ["both", "weights"])
+def test_the_random_arm_of_a_transfer_is_drawn_over_the_tensors_of_the_role(carry: Carry, tmp_path: Path) -> None:
+    target = roled("front", arms=("winning", "random"), replicates=1, levels=1)
+    origin = replace(roled("front"), spec=target.spec.model_copy(update={"id": "toy/source"}))
+    plan, store, outcome = run(replace(target, source=Source(origin, carry)), tmp_path / "run")
+    assert not outcome.failed
+    shown = [store.cell(cell.key) for cell in plan.shown if cell.level == 1]
+    assert [cell.layers for cell in shown if cell] == [{"0.weight": Layer(remaining=19, size=32)}] * 2
 
 
 def test_masks_of_a_role_are_known_by_its_tensors() -> None:
