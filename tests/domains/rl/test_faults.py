@@ -50,7 +50,7 @@ def with_fault(fault: Fault, seed: int) -> Callable[[Data, int, Sequence[int]], 
 
 
 def task(**changes: Any) -> Task:
-    found = Registry().find("rl/cartpole").at("smoke", changes)
+    found = Registry().find("rl/cartpole").at("smoke", {"training.settings.evaluation_episodes": 4, **changes})
     options = found.options.model_copy(update={"arms": ("winning",), "replicates": 2, "executor": "inline"})
     return Task(found.spec, found.method, options)
 
