@@ -159,6 +159,12 @@ def test_the_rewind_step_of_the_paper_task_is_its_first_epoch_of_twenty(task: st
     assert found.method.rewind_step * 20 == found.spec.training.total_steps
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_the_random_ticket_of_the_paper_task_is_trained_at_each_of_twenty_levels(task: str) -> None:
+    options = Registry().find(task).at("paper").options
+    assert (options.arms, options.levels, options.at) == (("winning", "random"), 20, None)
+
+
 def test_an_error_of_gymnasium_is_no_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LunarLanderV3, "name", "LunarLander-v99")
     with pytest.raises(RunError, match="has no LunarLander-v99"):
