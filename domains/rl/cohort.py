@@ -24,6 +24,9 @@ from suite.experiment.schedules import learning_rate
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 
+SINGLE_ONLY = ("ratio_clamp", "advantage_clip", "evaluation_envs")
+"""Settings that `A2CLearner` has and a cohort has not."""
+
 
 class StackedLinear(nn.Module):
     """`slots` linear layers side by side: (slots, batch, in) -> (slots, batch, out)."""
@@ -93,7 +96,7 @@ class StackedPolicy(nn.Module):
 class A2CCohort:
     """Runs of one task and span, trained together; slot i has the streams i.
 
-    Raises as `A2CLearner` does, and UsageError for another device than the CPU.
+    Raises as `A2CLearner` does, and UsageError for another device than the CPU and for settings of single runs.
     """
 
     def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, runtime: Runtime) -> None:
@@ -101,6 +104,12 @@ class A2CCohort:
             raise UsageError(
                 f"device {runtime.device!r}: a cohort of A2C runs trains on the CPU; take device cpu or no cohort"
             )
+        self._settings = Coefficients.read(spec.training.settings, "training.settings")
+        for name in SINGLE_ONLY:
+            if (value := getattr(self._settings, name)) is not None:
+                raise UsageError(
+                    f"training.settings.{name} = {value}: a cohort has no such setting: take --exec single"
+                )
         singles = [A2CLearner(spec, each, span, runtime) for each in streams]
         self._spec, self._streams, self._span, self._step = spec, list(streams), span, span.first
         slots, single = len(streams), singles[0]
@@ -110,7 +119,6 @@ class A2CCohort:
         group = single.optimizer.param_groups[0]
         arguments = {key: value for key, value in group.items() if key in single.optimizer.defaults}
         self.optimizer = type(single.optimizer)(self.model.parameters(), **arguments)
-        self._settings = Coefficients.read(spec.training.settings, "training.settings")
         self._rate = single.rate
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         seeds = [each.seed("environment") for each in streams]
@@ -156,13 +164,13 @@ class A2CCohort:
         seeds = [each.seed("evaluation", SPLITS.index(split)) for each in self._streams]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         environments = make(self._spec.data, self._settings.evaluation_episodes, seeds)
-        returns = np.full(environments.num_envs, np.nan)
+        returns, playing = np.zeros(environments.num_envs), np.ones(environments.num_envs, dtype=np.bool_)
         observed = environments.reset()
-        while np.isnan(returns).any():
+        while playing.any():
             observed = environments.step(self._sample(observed, generators))[0]
             for i, value in environments.finished:
-                if np.isnan(returns[i]):  # an environment's first episode only
-                    returns[i] = value
+                if playing[i]:  # an environment's first episode only, whose return may be no number
+                    returns[i], playing[i] = value, False
                     environments.rest(i)
             environments.finished.clear()
         environments.close()
@@ -206,7 +214,7 @@ class A2CCohort:
 
     @torch.no_grad()
     def _rollout(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Observations (steps + 1, slots, envs, 4), actions, rewards and ends (steps, slots, envs) of one rollout."""
+        """One rollout: observations (steps + 1, slots, envs, size), actions, rewards and ends (steps, slots, envs)."""
         slots = len(self._streams)
         observations, actions, rewards, ends = [self._tensor(self._observed)], [], [], []
         for _ in range(self._settings.n_steps):

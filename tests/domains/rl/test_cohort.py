@@ -178,3 +178,24 @@ def test_a_cohort_has_as_many_actions_as_its_environment() -> None:
         learner.advance(6)
         assert learner.model.action_net.weight.shape[0] == 3
         _assert_slot(cohort, slot, learner, 2e-5)
+
+
+@pytest.mark.parametrize(("name", "value"), [("advantage_clip", 1.0), ("ratio_clamp", 1.5), ("evaluation_envs", 2)])
+def test_a_setting_that_only_single_runs_have_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=rf"training\.settings\.{name} = {value}: .* take --exec single"):
+        _cohort(_spec({f"training.settings.{name}": value}), 1, Span(0, 1))
+
+
+def test_an_episode_whose_return_is_no_number_is_counted_and_played_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort, move = _cohort(_spec({"training.settings.evaluation_episodes": 4}), 2, Span(0, 1)), CartPole._move
+
+    def without_a_reward(self: CartPole, actions: Any) -> Any:
+        rewards, terminated = move(self, actions)
+        rewards = np.array(rewards)
+        rewards[self.steps == 3] = np.nan
+        rewards[:4] = 1.0
+        return rewards, terminated
+
+    monkeypatch.setattr(CartPole, "_move", without_a_reward)
+    found = cohort.evaluate("test")
+    assert [np.isnan(scores["evaluation_return"]) for scores in found] == [False, True]
