@@ -35,9 +35,10 @@ def make(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:
 
 
 def fingerprint(data: Data) -> str:
-    """SHA-256 of the settings and of a canonical rollout: 8 environments, seed 0, 64 steps of fixed actions.
+    """The environment's own fingerprint, or else SHA-256 of the settings and of a canonical rollout.
 
-    Numbers are rounded to 4 decimals, since sine and cosine differ in the last bit between processors.
+    The rollout is of 8 environments, seed 0, 64 steps of fixed actions. Numbers are rounded to 4 decimals, since sine
+    and cosine differ in the last bit between processors.
     """
     environment = Environment.of_data(data.name, data.settings)
     own = environment.fingerprint()
