@@ -73,11 +73,12 @@ def _check_methods(task: Task, source: Source) -> None:
             f"retraining = {theirs.retraining!r} goes on where a run of the same task ended: a transfer trains the "
             "rewound weights, choose another method"
         )
-    for field, value in theirs.pruning.items():
-        if own.pruning[field] != value:
+    for field in theirs.pruning | own.pruning:  # each leaves out what is younger and has its default
+        there, here = getattr(theirs, field), getattr(own, field)
+        if there != here:
             raise UsageError(
-                f"{field} = {value!r} in {source.task.spec.id}, {own.pruning[field]!r} in {task.spec.id}: a transfer "
-                f"has one way to prune, give it with --method or --set {field}=…"
+                f"{field} = {there!r} in {source.task.spec.id}, {here!r} in {task.spec.id}: a transfer has one way to "
+                f"prune, give it with --method or --set {field}=…"
             )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from suite.experiment.task import Metric
 from suite.printing import count
 from suite.results import words
 from suite.results.judge import AreaVerdict, DensityVerdict
@@ -140,11 +139,6 @@ def fresh(pairs: Iterable[Pair], names: Mapping[str, str]) -> list[tuple[str, st
             target, source = pair.place
             found.setdefault(pair.fresh, []).append(f"{names[source]} on {names[target]}")
     return [(what, "; ".join(where)) for what, where in found.items()]
-
-
-def measure(metric: Metric) -> str:
-    """What a gain is measured in."""
-    return f"{metric.name} ({metric.unit})" if metric.unit else metric.name
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -119,6 +119,14 @@ def test_the_random_arm_of_a_transfer_is_drawn_over_the_tensors_of_the_role(carr
     assert [cell.layers for cell in shown if cell] == [{"0.weight": Layer(remaining=19, size=32)}] * 2
 
 
+@pytest.mark.parametrize(("there", "here"), [("front", "all"), ("all", "front")])
+def test_a_transfer_between_tasks_that_prune_other_roles_is_refused(there: str, here: str) -> None:
+    target, origin = roled(here), roled(there)
+    origin = replace(origin, spec=origin.spec.model_copy(update={"id": "toy/source"}))
+    with pytest.raises(UsageError, match=f"role = '{there}' in toy/source, '{here}' in toy/points: .* --set role="):
+        make_plan(replace(target, source=Source(origin, "both")))
+
+
 def test_masks_of_a_role_are_known_by_its_tensors() -> None:
     """A task's roles are no part of its hash: one that changes them never meets the masks of before."""
     before = make_plan(roled("front", replicates=1))
