@@ -23,11 +23,12 @@ def choose_sweep(
 ) -> list[Task]:  # fmt: skip
     """The task at every rewind step, the smallest first; tickets of the levels `at` are tested for connectivity.
 
-    `measured` are fields of `Connected` beside its levels. Arms are the winning ticket alone where none are named, and
-    levels end with the last that is tested. Raises UsageError for whatever is wrong.
+    `measured` are fields of `Connected` beside its levels. The winning ticket, which is what is tested, is among the
+    arms whichever are named, and levels end with the last that is tested. Raises UsageError for whatever is wrong.
     """
-    ending = {"levels": max(at)} if at and max(at) > 0 and "levels" not in options else {}
-    found = choose([name], scale, methods, {"arms": (LADDER,), **ending, **options}, changes, plugins)
+    ending = {"levels": max(at)} if at else {}
+    arms = (LADDER, *options.get("arms", ()))
+    found = choose([name], scale, methods, {**ending, **options, "arms": arms}, changes, plugins)
     if len(found) > 1:
         which = ", ".join(f"{task.spec.id} by {task.method.name}" for task in found)
         raise UsageError(f"{name}: stability takes one task and one method at a time, this names {which}")

@@ -65,6 +65,9 @@ def test_defaults_are_the_dense_network_and_the_tasks_levels_at_steps_around_its
     assert chosen[0].options.connected == Connected(levels=(0, 2, 4, 6))
     assert (chosen[0].options.arms, chosen[0].options.at) == (("winning",), (2, 4, 6))
     assert (own[0].options.levels, own[0].options.at, own[0].method.name) == (4, (2, 4), "imp k=7")
+    dense = choose_sweep("tutorial/breast-cancer", None, (), [7], [0], {}, {"arms": ["random"]}, (), (TUTORIAL,))
+    assert (dense[0].options.levels, dense[0].options.at) == (0, ())
+    assert dense[0].options.arms == ("winning", "random")
 
 
 def test_what_is_stable_is_said_first_in_words_and_the_same_in_json(finished: Path) -> None:

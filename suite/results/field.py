@@ -1,6 +1,7 @@
 """Statistics of the RL field, from Agarwal et al. 2021 (arXiv 2108.13264).
 
-The tested densities below 1 that all arms share are what there the tasks are. No verdict comes from these numbers.
+Agarwal et al. take them over tasks; here they are over the tested densities below 1 that all arms share. No verdict
+comes from these numbers.
 """
 
 from collections.abc import Mapping, Sequence

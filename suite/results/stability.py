@@ -22,13 +22,14 @@ Verdict = Literal["stable", "unstable", "undecided"]
 class StabilityTest:
     """The tickets of one level, trained from one rewind step.
 
-    `barriers` are those of the replicates in percentage points of validation error, None where there is none: it is
+    `barriers` are those of the `replicates` in percentage points of validation error, None where there is none: it is
     then `missing`, or a child `diverged`. A verdict holds Student's 95 % interval of their mean against the threshold.
     """
 
     rewind_step: int
     level: int
     density: float
+    replicates: tuple[int, ...]
     barriers: tuple[float | None, ...]
     missing: tuple[int, ...]
     diverged: tuple[int, ...]
@@ -37,6 +38,10 @@ class StabilityTest:
     reason: str | None
     replicates_needed: int | None
     paths: tuple[ConnectionResult, ...]
+
+    def barrier_of(self, replicate: int) -> float | None:
+        """The barrier of a replicate; None where there is none, or at this step none was asked for."""
+        return dict(zip(self.replicates, self.barriers, strict=True)).get(replicate)
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,12 @@ class Stability:
 
     @property
     def rewind_steps(self) -> tuple[int, ...]:
-        """StabilityTest steps, the smallest first."""
+        """Tested steps, the smallest first."""
         return tuple(dict.fromkeys(test.rewind_step for test in self.tested))
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """StabilityTest levels, the densest first."""
+        """Tested levels, the densest first."""
         return tuple(sorted({test.level for test in self.tested}))
 
     @property
@@ -107,13 +112,14 @@ def _tested(view: TaskView, level: int) -> StabilityTest:
         rewind_step=view.method.rewind_step,
         level=level,
         density=next((path.density for path in paths.values()), nominal),
+        replicates=view.replicates,
         barriers=barriers,
         missing=missing,
         diverged=diverged,
         estimate=found,
         verdict=verdict,
         reason=reason,
-        replicates_needed=_needed([value for value in barriers if value is not None], verdict),
+        replicates_needed=None if diverged else _needed([value for value in barriers if value is not None], verdict),
         paths=tuple(paths[r] for r in sorted(paths)),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from suite.experiment.barrier import POINTS
 from suite.results.stability import THRESHOLD, Stability, stabilities
 from suite.results.stability_plots import barrier_figure, path_figure, sweep_figure
 from suite.results.stability_words import sentences
@@ -29,6 +30,7 @@ def _section(found: Stability, slug: str, shown: Shown, most_columns: int) -> di
         "found": found,
         "slug": slug,
         "threshold": f"{THRESHOLD:g}",
+        "points": POINTS,
         "sentences": said,
         "few": len(found.replicates) <= most_columns,
         "trained": _training_barriers(found),

@@ -35,9 +35,7 @@ def _bounds(test: StabilityTest) -> str:
 def _summary(found: Stability) -> str:
     at = f"all {count(len(found.levels), 'tested density', 'tested densities')}"
     if found.stable_from is not None:
-        later = [k for k in found.rewind_steps if k > found.stable_from]
-        also = f", and of {', '.join(map(str, later))}" if later else ""
-        return f"Tickets from k = {found.stable_from} are the earliest that are stable at {at}{also}."
+        return f"Tickets from k = {found.stable_from} are the earliest that are stable at {at}."
     open_ = [test for test in found.tested if test.verdict == "undecided"]
     rest = f"; {count(len(open_), 'test')} of {len(found.tested)} undecided" if open_ else ""
     return f"From no tested rewind step on are tickets shown to be stable at {at}{rest}."
@@ -67,6 +65,7 @@ def _test_json(test: StabilityTest) -> dict[str, Any]:
         "rewind_step": test.rewind_step,
         "level": test.level,
         "density": test.density,
+        "replicates": test.replicates,
         "barriers": test.barriers,
         "missing": test.missing,
         "diverged": test.diverged,

@@ -127,6 +127,17 @@ def test_what_is_missing_or_diverged_is_told_and_not_counted() -> None:
     assert (by[50, 4].diverged, by[50, 4].verdict, by[50, 4].barriers[1]) == ((1,), "undecided", None)
     assert (by[0, 2].missing, by[0, 2].verdict) == ((2,), "undecided")
     assert found.stable_from is None
+    assert by[50, 4].replicates_needed is None  # more replicates do not undo a divergence
+
+
+def test_steps_with_other_replicates_have_their_barriers_in_the_columns_of_these(tmp_path: Path) -> None:
+    early, late = (swept(steep_before_50, (k,), replicates=r) for k, r in ((0, (1, 2)), (50, (0, 1, 2))))
+    run = RunView("grown", "", (*early.tasks, *late.tasks))
+    test = only(run).tested[0]
+    assert [test.barrier_of(replicate) for replicate in (0, 1, 2)] == [None, *test.barriers]
+    row = next(line for line in write_report(run, tmp_path).read_text().splitlines() if '<th scope="row">0</th>' in line)
+    assert "unstable" not in row  # two replicates
+    assert "<td>–</td><td>20.1</td><td>20.2</td>" in row
 
 
 def test_the_json_of_a_report_holds_every_test_with_its_paths_and_is_absent_without_any() -> None:
