@@ -35,15 +35,16 @@ def choose(
     ask for is one task, with the arms of all of them.
     """
     registry, known = Registry(plugins), known_methods(plugins)
+    by = [method_changes(each, known) for each in dict.fromkeys(methods)] or [{}]
     chosen: list[Task] = []
     for name in names:
         if name in collections():
             chosen += _collected(collections()[name], scale, methods, options, changes, plugins)
             continue
         file, at = registry.one(name, scale)
-        for method in [method_changes(each, known) for each in dict.fromkeys(methods)] or [{}]:
-            asked = _parsed(changes, file.keys(at))
-            if "name" in asked and len(methods) > 1:
+        asked = _parsed(changes, file.keys(at))
+        for method in by:
+            if "name" in asked and len(by) > 1:
                 raise UsageError(
                     f"--set name={asked['name']} names one method, --method {','.join(methods)} asks for more"
                 )
@@ -68,6 +69,12 @@ def choose_transfers(
         raise UsageError("--sources and --targets need a task each, such as --sources a --targets b,c")
     options = {"arms": TRANSFERRED, **options}
     origins, own = (choose(names, scale, methods, options, changes, plugins) for names in (sources, targets))
+    for task in (*origins, *own):
+        if task.source is not None:
+            raise UsageError(
+                f"{task.spec.id} with tickets of {task.source.task.spec.id} is a transfer of a collection: name tasks "
+                "in --sources and --targets"
+            )
     return [
         replace(target, source=Source(source, CARRIES[carry]))
         for target, source in product(own, origins)

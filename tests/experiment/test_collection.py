@@ -3,7 +3,7 @@
 import pytest
 
 from suite import choose as choosing
-from suite.choose import choose
+from suite.choose import choose, choose_transfers
 from suite.experiment.collection import Collection, Figure, Panel, collections
 from suite.experiment.errors import UsageError
 from suite.experiment.registry import Registry
@@ -60,6 +60,11 @@ def test_a_command_line_says_more_than_a_figure() -> None:
     assert {row[2:4] for row in asked("smoke", methods=("one-shot",), arms=("winning",))} == {
         ("one-shot", ("winning",))
     }
+
+
+def test_a_collection_of_transfers_is_no_source_of_tickets() -> None:
+    with pytest.raises(UsageError, match=f"{A} with tickets of {A} is a transfer of a collection: name tasks in"):
+        choose_transfers(["paper"], [B], "both", "smoke", [], {}, [], [])
 
 
 @pytest.mark.parametrize("name", collections())
