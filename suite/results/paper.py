@@ -127,10 +127,12 @@ def _matrix(places: Sequence[tuple[Judged, str]]) -> Iterable[Seen]:
 
 def _methods(places: Sequence[tuple[Judged, str]]) -> Iterable[Seen]:
     """Of a task under several methods: how their tickets compare."""
-    by_task: dict[str, dict[str, TaskCurves]] = {}
-    for (view, judgement), _ in places:
-        by_task.setdefault(view.spec.title, {})[view.method.name] = judgement.curves
-    for title, curves in by_task.items():
+    by_task: dict[tuple[str, str], dict[str, TaskCurves]] = {}
+    anchors: dict[str, str] = {}
+    for (view, judgement), slug in places:
+        anchor = anchors.setdefault(view.spec.id, slug)
+        by_task.setdefault((view.spec.title, anchor), {})[view.method.name] = judgement.curves
+    for (title, anchor), curves in by_task.items():
         ranks = rank_sources(curves)
         said = [
             f"tickets of {rank.source} against those of {duel.against}: {words.number(duel.difference.value, True)} "
@@ -141,7 +143,7 @@ def _methods(places: Sequence[tuple[Judged, str]]) -> Iterable[Seen]:
         ]
         if said:
             about = words.sentence(f"over all densities {'; '.join(said)}")
-            yield Seen(f"{title}, methods compared", places[0][1], (about,))
+            yield Seen(f"{title}, methods compared", anchor, (about,))
 
 
 def paper_lines(found: Paper) -> list[str]:

@@ -45,11 +45,11 @@ def collections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "collections", lambda: {"paper": PAPER})
 
 
-def toy(method: str = "imp", worse: float = 0.0) -> TaskView:
+def toy(method: str = "imp", worse: float = 0.0, **own: str) -> TaskView:
     named = Method(name=method)
     found = view(
         lambda arm, level, r: value(arm, level, r) - worse * level * (1 + 0.1 * r),
-        spec(),
+        spec(**own),
         arms=("winning",),
         method=named,
     )
@@ -91,6 +91,16 @@ def test_a_figure_of_several_methods_compares_their_tickets() -> None:
     (sentence,) = paper.shown[1].seen[0].sentences
     assert sentence.startswith("Over all densities tickets of imp against those of snip: +")
     assert sentence.endswith("wins.")
+
+
+def test_methods_compared_on_two_tasks_lead_to_the_section_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = figure("methods", Panel(tasks=("vision/toy", "vision/second"), methods=("imp", "snip")))
+    monkeypatch.setattr(module, "collections", lambda: {"paper": PAPER.model_copy(update={"figures": (both,)})})
+    second = {"id": "vision/second", "title": "Second"}
+    paper = found([toy(), toy("snip", worse=0.05), toy(**second), toy("snip", worse=0.05, **second)])
+    assert [(seen.title.split(",")[0], seen.anchor) for seen in paper.shown[0].seen] == [
+        (spec().title, "t0"), ("Second", "t2")
+    ]  # fmt: skip
 
 
 def test_a_figure_of_transfers_has_the_findings_of_its_own_matrix() -> None:
