@@ -72,6 +72,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run (defa
 From = Annotated[
     list[Path] | None, typer.Option("--from", help="A run, or an exported one, whose finished cells are taken over.")
 ]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Say what it would do and cost, without doing it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
 
 

@@ -138,7 +138,7 @@ def plan(
     plans = plans_of(chosen, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
-        cells = [cell_json(cell) for p in plans for cell in p]
+        cells = list(map(cell_json, {cell.key: cell for p in plans for cell in p}.values()))
         print_json({"schema": 1, "tasks": costs, "total": vars(cost_of_all(plans)), "cells": cells})
         return
     rows = [plan_row(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
@@ -182,16 +182,14 @@ def status(folder: Folder, as_json: Json = False) -> None:
         return
     cells = [
         [
-            r["task"],
-            r["scale"],
-            r["method"],
+            f"{r['task']} {r['scale']} {r['method']}",
             f"{r['done']}/{r['cells']}",
             str(r["diverged"]),
             minutes(r["seconds_left"]),
         ]
         for r in rows
     ]
-    print_table(str(folder), ["task", "scale", "method", "done", "diverged", "left (one core)"], cells)
+    print_table(str(folder), ["task", "done", "diverged", "left (one core)"], cells)
     for r in rows:
         if r["connections"]:
             done = f"{r['measured']} of {count(r['connections'], 'connection')}"

@@ -15,10 +15,12 @@ from suite.arguments import (
     ExecutorName,
     From,
     Jobs,
+    Json,
     Levels,
     MethodOption,
     OneTask,
     Out,
+    PlanOnly,
     Plugin,
     Replicates,
     ScaleOption,
@@ -31,8 +33,9 @@ from suite.arguments import (
     run_options,
 )
 from suite.conclusion import conclude, refuse_failures
+from suite.experiment.barrier import POINTS
 from suite.experiment.errors import UsageError
-from suite.printing import PLAN_COLUMNS, cell_json, plan_row, print_json, print_table
+from suite.printing import PLAN_COLUMNS, cell_json, count, plan_row, print_json, print_table
 
 if TYPE_CHECKING:
     from suite.experiment.plan import Plan
@@ -52,10 +55,9 @@ Batches = Annotated[
     int, typer.Option("--batches", min=1, help="Training batches that batch norm is recalibrated on at every point.")
 ]
 TrainingError = Annotated[
-    bool, typer.Option("--training-error", help="Measure the training error too: all training examples, 11 times.")
+    bool,
+    typer.Option("--training-error", help="Measure the training error too, on all training examples at every point."),
 ]
-PlanOnly = Annotated[bool, typer.Option("--plan", help="Say what it would do and cost, without doing it.")]
-PlanJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,7 +71,7 @@ def stability(
     seed: Seed = None, batches: Batches = 20, training_error: TrainingError = False, change: Set = None,
     device: Device = None, data: Data = None, threads: Threads = None, workers: Workers = None, plugin: Plugin = None,
     executor: ExecutorName = "local", jobs: Jobs = None, out: Out = None, start_from: From = None,
-    plan: PlanOnly = False, as_json: PlanJson = False,
+    plan: PlanOnly = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Test whether tickets are stable: whether two trainings of one, in other data orders, end in one flat valley.
 
@@ -137,4 +139,5 @@ def _print_plan(plans: Sequence["Plan"], as_json: bool) -> None:
         return
     rows = [plan_row(part, cost) for part, cost in {**found, "in all": total}.items()]
     print_table("Plan (time on one core)", PLAN_COLUMNS, rows)
-    typer.echo(f"and {len(connections)} lines of 11 points between two children; their time is in the table")
+    lines = count(len(connections), "line")
+    typer.echo(f"and {lines} of {POINTS} points between two children; their time is in the table")

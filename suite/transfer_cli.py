@@ -19,6 +19,7 @@ from suite.arguments import (
     Levels,
     MethodOption,
     Out,
+    PlanOnly,
     Plugin,
     Replicates,
     ScaleOption,
@@ -50,7 +51,6 @@ TransferArms = Annotated[
     str | None,
     typer.Option("--arms", help=f"Comma-separated, as of `lottery run` (default: {LADDER},{RANDOM})."),
 ]
-PlanOnly = Annotated[bool, typer.Option("--plan", help="Say what it would do and cost, without doing it.")]
 PlanJson = Annotated[bool, typer.Option("--json", help="With --plan: print JSON and nothing else.")]
 
 LONGEST_NAME = 120

@@ -123,11 +123,24 @@ def test_json_is_all_that_is_printed(words: tuple[str, ...]) -> None:
     assert json.loads(done.stdout)["schema"] == 1
 
 
+def test_the_status_of_a_transfer_between_tasks_of_long_names_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "task": "vision/fashion-mnist-small-vgg-sgd", "scale": "lite", "cells": 120, "done": 119, "diverged": 1,
+        "method": "imp from vision/tiny-imagenet-small-vgg-sgd", "seconds_left": 600, "connections": 0, "older": [],
+    }  # fmt: skip
+    monkeypatch.setattr("suite.finished.progress_of", lambda _: [row])
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = lottery("status", "run").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "119/120" in shown
+    assert "10.0 min" in shown
+
+
 def test_a_plan_of_several_methods_counts_what_they_share_once() -> None:
     words = ("plan", VISION, "--scale", "smoke", "--method", "imp,one-shot", "--levels", "1", "--arms", "winning")
     planned = json.loads(lottery(*words, "--json").stdout)
     assert [task["cells"] for task in planned["tasks"]] == [4, 4]
-    assert planned["total"]["cells"] == len({cell["key"] for cell in planned["cells"]}) == 6
+    assert planned["total"]["cells"] == len({cell["key"] for cell in planned["cells"]}) == len(planned["cells"]) == 6
     table = lottery(*words).stdout
     assert "in all, a shared cell once" in table
 

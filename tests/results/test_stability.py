@@ -135,7 +135,9 @@ def test_steps_with_other_replicates_have_their_barriers_in_the_columns_of_these
     run = RunView("grown", "", (*early.tasks, *late.tasks))
     test = only(run).tested[0]
     assert [test.barrier_of(replicate) for replicate in (0, 1, 2)] == [None, *test.barriers]
-    row = next(line for line in write_report(run, tmp_path).read_text().splitlines() if '<th scope="row">0</th>' in line)
+    row = next(
+        line for line in write_report(run, tmp_path).read_text().splitlines() if '<th scope="row">0</th>' in line
+    )
     assert "unstable" not in row  # two replicates
     assert "<td>–</td><td>20.1</td><td>20.2</td>" in row
 
