@@ -5,7 +5,7 @@ found differ by the chaos of rounding alone: d has mean 0, and no more variance 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 from statistics import fmean, variance
@@ -81,8 +81,12 @@ Differences = Mapping[str, Sequence[tuple[float, Spread]]]
 """By arm: the difference of each cell that was trained again, with its spread."""
 
 
-def contrasts(differences: Differences, against: str, margin: float) -> tuple[Contrast, ...]:
+def contrasts(
+    differences: Differences, against: str, margin: float, alone: Collection[str] = ()
+) -> tuple[Contrast, ...]:  # fmt: skip
     """The tests of means: of every arm, and of `against` (the arm that entries are ranked by) minus every other one.
+
+    The arms in `alone` are of another task, and tested only by themselves.
 
     With D the mean of n differences d, or the difference of two such means (variances then add, degrees of freedom are
     those of Welch and Satterthwaite), D is refused beyond the smaller of
@@ -98,7 +102,9 @@ def contrasts(differences: Differences, against: str, margin: float) -> tuple[Co
     sides = {arm: _Side.of(pairs) for arm, pairs in differences.items() if pairs}
     tested: dict[str, tuple[_Side, ...]] = {arm: (side,) for arm, side in sides.items()}
     if against in sides:
-        tested |= {f"{against} - {arm}": (sides[against], side) for arm, side in sides.items() if arm != against}
+        tested |= {
+            f"{against} - {arm}": (sides[against], side) for arm, side in sides.items() if arm not in (against, *alone)
+        }
     level = FALSE_ALARM / (2 * len(tested)) if tested else FALSE_ALARM
     return tuple(_contrast(name, both, level, LEAST * margin) for name, both in tested.items())
 

@@ -2,13 +2,12 @@
 
 <board>/<domain>/<entry id>.json   <board>/<domain>.json   <board>/schema.json
 <board>/plugins/<domain>/<entry id>.py   <board>/receipts/<domain>/<entry id>/
-<board>/masks/<domain>/<entry id>/replicate-000.ladder   <board>/upload/… (ladders on their way to an address)
+<board>/masks/…   <board>/upload/… (ladders, and those on their way to an address: see ladder_folder)
 <board>/references/<domain>/<task hash>.json
 """
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,10 +20,12 @@ from pydantic import ValidationError
 
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.store import FULL
-from suite.files import NotRegular, clean, read_regular, replace_file, temporary_name
+from suite.files import NotRegular, clean, read_regular, replace_file
+from suite.leaderboard.claim import Claim
+from suite.leaderboard.ladder_folder import own_folder, shared_files
 from suite.leaderboard.location import is_address
 from suite.leaderboard.reference import Hash, Reference, first_reference
-from suite.leaderboard.schema import ENTRY, SCHEMA_VERSION, Claim, Index, IndexRow, Measured, Reported, json_schema
+from suite.leaderboard.schema import ENTRY, SCHEMA_VERSIONS, Index, IndexRow, Measured, Reported, json_schema
 from suite.leaderboard.texts import unsafe
 
 MOST_BYTES = 20 * 2**20
@@ -40,10 +41,10 @@ class BadEntry(UsageError):
 def read(path: Path) -> AnyEntry:
     """An entry from its file; raises BadEntry for whatever is no entry of this schema."""
     table = _table(path)
-    if repr(table.get("schema_version")) != repr(SCHEMA_VERSION):  # True == 1, but is no version
+    if repr(table.get("schema_version")) not in map(repr, SCHEMA_VERSIONS):  # True == 1, but is no version
         raise BadEntry(
-            f"{path}: schema_version is {table.get('schema_version')!r}, this suite reads {SCHEMA_VERSION}; "
-            "a newer suite may know it"
+            f"{path}: schema_version is {table.get('schema_version')!r}, this suite reads "
+            f"{' and '.join(map(str, SCHEMA_VERSIONS))}; a newer suite may know it"
         )
     if bad := next(unsafe(table), ""):
         raise BadEntry(f"{path}: {bad}")
@@ -153,20 +154,22 @@ class Board:
         return not (self.root / "masks").exists() and self.root.resolve() == packaged().resolve()
 
     def keeps(self, entry: Measured) -> Path:
-        """The folder that an entry's ladder files are written to: the board's, its location, or one to be uploaded."""
-        if entry.masks is None:
-            return self.masks(entry)
-        at = entry.masks.location
-        root = self.root / "upload" if is_address(at) else self.root / at
-        return root / entry.domain / entry.id
+        """The folder that an entry's ladder files are written to: the board's, its location, or one to be uploaded.
+
+        Those of a transfer are shared by a domain's entries.
+        """
+        at = None if entry.masks is None else entry.masks.location
+        folder = "masks" if at is None else "upload" if is_address(at) else at
+        root = self.root / folder / entry.domain
+        return root if entry.source is not None else root / entry.id
 
     def references(self, domain: str) -> dict[Hash, Reference]:
         """What the areas of a domain's tasks are measured by: the frozen files, and where one is missing the first
-        entry's. Raises BadEntry for a file that is none.
+        entry's, transfers left out. Raises BadEntry for a file that is none.
         """
         found: dict[Hash, list[Measured]] = {}
         for entry in self.entries(domain):
-            if isinstance(entry, Measured):
+            if isinstance(entry, Measured) and entry.source is None:
                 found.setdefault(entry.task.hash, []).append(entry)
         known = {
             task_hash: self._reference(domain, task_hash) or first_reference(es) for task_hash, es in found.items()
@@ -262,28 +265,20 @@ class Board:
 
     def _place(self, path: Path, entry: Measured, files: Mapping[str, bytes], plugin: bytes | None) -> None:
         folder = self.keeps(entry)
+        shared = entry.source is not None
         reference = self._reference_file(entry.domain, entry.task.hash)
-        own = {path.parent, reference.parent, *([folder.parent] if entry.masks is None else [])}
-        for parent in (path.parent, folder.parent, reference.parent):
-            if parent in own and not parent.resolve().is_relative_to(self.root.resolve()):
+        inside = entry.masks is None or entry.masks.location is None
+        beside = folder if shared else folder.parent
+        for parent in dict.fromkeys((path.parent, beside, *(() if shared else (reference.parent,)))):
+            own = inside or parent != beside
+            if own and not parent.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{parent} leads out of the board {self.root}: it is a symbolic link")
             parent.mkdir(parents=True, exist_ok=True)
             clean(parent)
         index = self.root / f"{entry.domain}.json"
         before = index.read_bytes() if index.is_file() else None
         frozen = reference.exists()
-        staged = temporary_name(folder)
-        staged.mkdir()
-        try:
-            staged.chmod(0o755)
-            for name, content in files.items():
-                (staged / name).write_bytes(content)
-            if folder.is_symlink():
-                raise UsageError(f"{folder} is a symbolic link; nothing was added")
-            if not folder.resolve().is_relative_to(self.root.resolve()) and folder.exists():
-                raise UsageError(f"{folder} is there already, of another board perhaps; nothing was added")
-            shutil.rmtree(folder, ignore_errors=True)  # of a submission that was killed before its entry was written
-            staged.rename(folder)
+        with shared_files(folder, files) if shared else own_folder(folder, files, self.root):
             try:
                 if plugin is not None:
                     self._put(self.plugin(entry), plugin)
@@ -294,14 +289,11 @@ class Board:
                 self.plugin(entry).unlink(missing_ok=True)
                 if not frozen:
                     reference.unlink(missing_ok=True)
-                shutil.rmtree(folder, ignore_errors=True)
                 if before is None:
                     index.unlink(missing_ok=True)
                 elif index.read_bytes() != before:
                     index.write_bytes(before)  # shorter than what is there: it needs no room
                 raise
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
     def _refuse_packaged(self) -> None:
         shipped = packaged()
@@ -326,9 +318,15 @@ def _row(entry: AnyEntry) -> IndexRow:
         return IndexRow(
             id=entry.id, kind=entry.kind, title=entry.title, tasks=(entry.task.id,), version=entry.task.version,
             scale=entry.task.scale, method=entry.method.settings.name, date=made,
+            source=None if entry.source is None else entry.source.task.id,
         )  # fmt: skip
-    tasks = (entry.task,) if isinstance(entry, Reported) else entry.tasks
+    tasks = (entry.task,) if isinstance(entry, Reported) else _tasks(entry)
     title = entry.title if isinstance(entry, Reported) else entry.statement
     return IndexRow(
         id=entry.id, kind=entry.kind, title=title, tasks=tasks, version=None, scale=None, method=None, date=None
     )
+
+
+def _tasks(claim: Claim) -> tuple[str, ...]:
+    """The tasks whose entries test a claim."""
+    return tuple(dict.fromkeys((*claim.tasks, *(target for each in claim.transfers for target in each.targets))))

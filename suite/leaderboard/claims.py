@@ -1,16 +1,19 @@
-"""What measured entries say of a paper's claim: the verdict of winning against another arm over all densities.
+"""What measured entries say of a paper's claim: the verdict of one arm, source or method against another.
 
 Only entries of the claim's own data set and model family count; what is seen on a substitute is told beside it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from suite.leaderboard import between
+from suite.leaderboard.between import Between
 from suite.leaderboard.board import Board
+from suite.leaderboard.claim import AGAINST_LAYERWISE, AGAINST_SOURCE, Claim, Transfers
 from suite.leaderboard.ranking import ROUNDING
-from suite.leaderboard.schema import Claim, Measured
+from suite.leaderboard.schema import Measured
 from suite.leaderboard.standing import Standing, by_task, standing
 from suite.printing import jsonable
 from suite.results.judge import AreaVerdict, over_all
@@ -19,6 +22,12 @@ from suite.results.stats import Outcome
 METHODS: Final = {"iterative": "imp", "one-shot": "one-shot"}
 """The suite's name of the papers' method: magnitude pruning with late rewinding."""
 
+LAYERWISE: Final = {"iterative": "imp-layerwise"}
+"""The same with a threshold for each layer."""
+
+MOST_NAMED: Final = 6
+"""So many tasks without an entry are named in a sentence."""
+
 Conclusion = Literal["holds", "does not hold", "mixed", "undecided", "not measured"]
 
 
@@ -26,7 +35,8 @@ Conclusion = Literal["holds", "does not hold", "mixed", "undecided", "not measur
 class ClaimRow:
     """One entry's part in a claim: its verdict over the densities that the claim speaks of, and its detail by density.
 
-    `aside` says why an entry is not counted; empty where it is.
+    `ours` and the verdict's `against` are what is compared: arms of the entry, or this entry and the `rival`. `aside`
+    says why an entry is not counted; empty where it is.
     """
 
     standing: Standing
@@ -34,12 +44,15 @@ class ClaimRow:
     counts: Mapping[Outcome, int]
     conclusion: Conclusion
     aside: str
+    ours: str = "winning"
+    rival: Standing | None = None
 
 
 @dataclass(frozen=True)
 class ClaimTask:
-    """A claim on one task: entries that bear on it, and the conclusion from all counted ones.
+    """A claim on one task, or one transfer: entries that bear on it, and the conclusion from all counted ones.
 
+    `task` is the task's id, or `A to B` of a transfer, `A rather than C to B` where sources are compared.
     On a `substitute` the conclusion is what is seen there: it has no part in the claim's own.
     """
 
@@ -70,7 +83,10 @@ class ClaimStanding:
         """
         own = [task for task in self.tasks if not task.substitute]
         missing = [task.task for task in own if not task.counted]
-        partly = [f"not measured on {', '.join(missing)}"] if len(missing) < len(own) and missing else []
+        where = (
+            ", ".join(missing) if len(missing) <= MOST_NAMED else f"{len(missing)} of {len(own)} tasks and transfers"
+        )
+        partly = [f"not measured on {where}"] if len(missing) < len(own) and missing else []
         seen = (
             f"on {task.task} ({', '.join(dict.fromkeys(row.standing.entry.task.scale for row in task.counted))}): "
             f"{_seen(self.claim, task)}"
@@ -80,19 +96,61 @@ class ClaimStanding:
         return (*partly, *seen)
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What a claim is tried on: its name, the entries that bear on it, those that they are compared with (or None)."""
+
+    name: str
+    substitute: bool
+    entries: tuple[Standing, ...]
+    rivals: tuple[Standing, ...] | None = None
+
+
 def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
-    """What the measured entries of a claim's tasks say of it.
+    """What the measured entries of a claim's tasks and transfers say of it.
 
     Counted are entries of the claim's own method (the task's `imp` or `one-shot`; `validate` sees to it that no other
     is named so), those of each task's newest version at the largest scale.
     """
-    judged = tuple(standings)
-    listed = [(task, False) for task in claim.tasks] + [(task, True) for task in claim.substitutes]
-    tasks = tuple(
-        _on_task(claim, task, substitute, [s for s in judged if s.entry.task.id == task]) for task, substitute in listed
-    )
+    tasks = tuple(_on(claim, setting) for setting in _settings(claim, tuple(standings)))
     own = [row for task in tasks if not task.substitute for row in task.counted]
     return ClaimStanding(claim, tasks, conclude([row.verdict.verdict for row in own], claim.holds_if))
+
+
+def _settings(claim: Claim, standings: Sequence[Standing]) -> Iterator[_Setting]:
+    """What a claim is tried on, its own first."""
+    for tasks, transfers, substitute in (
+        (claim.tasks, claim.transfers, False),
+        (claim.substitutes, claim.substitute_transfers, True),
+    ):
+        for task in tasks:
+            here = tuple(s for s in standings if s.entry.source is None and s.entry.task.id == task)
+            rivals = None
+            if claim.against == AGAINST_LAYERWISE:
+                rivals = tuple(s for s in here if _method(s) == LAYERWISE.get(claim.schedule))
+                here = tuple(s for s in here if _method(s) != LAYERWISE.get(claim.schedule))
+            yield _Setting(task, substitute, here, rivals)
+        for each in transfers:
+            yield from _moved(claim, each, substitute, standings)
+
+
+def _moved(claim: Claim, each: Transfers, substitute: bool, standings: Sequence[Standing]) -> Iterator[_Setting]:
+    def found(source: str, target: str) -> tuple[Standing, ...]:
+        return tuple(
+            s
+            for s in standings
+            if s.entry.source is not None
+            and (s.entry.source.task.id, s.entry.task.id, s.entry.source.carry) == (source, target, each.carry)
+        )
+
+    what = "" if each.carry == "both" else f", {each.carry}"
+    for target in each.targets:
+        for source in each.sources:
+            for rival in each.rivals or ("",):
+                if len({source, rival, target}) == 3:
+                    rather = f" rather than {rival}" if rival else ""
+                    rivals = found(rival, target) if claim.against == AGAINST_SOURCE else None
+                    yield _Setting(f"{source}{rather} to {target}{what}", substitute, found(source, target), rivals)
 
 
 def conclude(outcomes: Sequence[Outcome], holds_if: Sequence[Outcome]) -> Conclusion:
@@ -142,6 +200,12 @@ def _json(one: ClaimStanding) -> dict[str, Any]:
                         "ci95": row.verdict.ci95,
                         "p": row.verdict.p,
                         "by_density": dict(row.counts),
+                        "compared": [row.ours, row.verdict.against],
+                        "replicates": row.verdict.n,
+                        "densities": row.verdict.densities,
+                        "at_the_sparsest": [row.verdict.ours, row.verdict.theirs],
+                        "reason": row.verdict.reason,
+                        "replicates_needed": row.verdict.replicates_needed,
                         "not_counted": row.aside or None,
                     }
                     for row in task.rows
@@ -152,32 +216,59 @@ def _json(one: ClaimStanding) -> dict[str, Any]:
     }
 
 
-def _on_task(claim: Claim, task: str, substitute: bool, standings: Sequence[Standing]) -> ClaimTask:
+def _on(claim: Claim, setting: _Setting) -> ClaimTask:
     rows: list[ClaimRow] = []
     counted = False
-    for _, _, group in by_task(standings):  # newest version first, then the largest scale
-        there = [(s, verdict) for s in group if (verdict := _verdict(claim, s)) is not None]
-        for s, verdict in there:
-            counts = Counter(v.verdict for v in s.judgement.against(claim.against) if v.density in verdict.densities)
+    for _, _, group in by_task(setting.entries):  # newest version first, then the largest scale
+        there = [row for s in group for row in _rows(claim, s, setting.rivals)]
+        for row in there:
             other = "older version or smaller scale" if counted else ""
-            aside = other if _of_its_method(claim, s) else "other method"
-            rows.append(ClaimRow(s, verdict, counts, conclude([verdict.verdict], claim.holds_if), aside))
-        counted |= any(_of_its_method(claim, s) for s, _ in there)
+            rows.append(replace(row, aside=other if _of_its_method(claim, row.standing) else "other method"))
+        counted |= any(_of_its_method(claim, row.standing) for row in there)
     outcomes = [row.verdict.verdict for row in rows if not row.aside]
-    return ClaimTask(task, substitute, tuple(rows), conclude(outcomes, claim.holds_if))
+    return ClaimTask(setting.name, setting.substitute, tuple(rows), conclude(outcomes, claim.holds_if))
 
 
-def _verdict(claim: Claim, s: Standing) -> AreaVerdict | None:
-    """An entry's verdict over the densities of the claim; None where it has no such arm or density."""
-    if s.against(claim.against) is None:
+def _rows(claim: Claim, s: Standing, rivals: Sequence[Standing] | None) -> Iterator[ClaimRow]:
+    """What an entry says of a claim, alone or against each rival of its task hash; nothing without its densities."""
+    if rivals is None:
+        found = _within(claim, s)
+        if found is not None:
+            yield _row(claim, s, found, claim.arm)
+        return
+    for rival in rivals:
+        if (rival.entry.task, rival.entry.metric) == (s.entry.task, s.entry.metric):
+            against = between.entries(s.contender, rival.contender, claim.densest, claim.sparsest)
+            if against.area.densities:
+                yield _row(claim, s, against, s.entry.id, rival)
+
+
+def _row(claim: Claim, s: Standing, found: Between, ours: str, rival: Standing | None = None) -> ClaimRow:
+    counts = Counter(verdict.verdict for verdict in found.densities)
+    return ClaimRow(s, found.area, counts, conclude([found.area.verdict], claim.holds_if), "", ours, rival)
+
+
+def _within(claim: Claim, s: Standing) -> Between | None:
+    """An entry's verdicts over the densities of the claim; None where it has no such arm or density."""
+    arms = {"dense", *s.curves.arms}
+    if claim.arm not in arms or claim.against not in arms:
         return None
-    densest, sparsest = claim.densest * (1 + ROUNDING), claim.sparsest * (1 - ROUNDING)
-    found = over_all(s.curves, claim.against, densest, sparsest)
-    return found if found.densities else None
+    if claim.arm != "winning":
+        found = between.arms(s.contender, claim.arm, claim.against, claim.densest, claim.sparsest)
+        return found if found.area.densities else None
+    area = over_all(s.curves, claim.against, claim.densest * (1 + ROUNDING), claim.sparsest * (1 - ROUNDING))
+    detail = tuple(v for v in s.judgement.against(claim.against) if v.density in area.densities)
+    return Between(area, detail) if area.densities else None
+
+
+def _method(s: Standing) -> str:
+    """The name of the method that found an entry's tickets."""
+    source = s.entry.source
+    return s.entry.method.settings.name if source is None else source.method.name
 
 
 def _of_its_method(claim: Claim, s: Standing) -> bool:
-    return s.entry.method.settings.name == METHODS[claim.schedule]
+    return _method(s) == METHODS[claim.schedule]
 
 
 def _seen(claim: Claim, task: ClaimTask) -> str:

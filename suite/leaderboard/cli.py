@@ -77,7 +77,10 @@ def submit(
         typer.Option("--description", help="The method in a line (default: the suite's, of its own methods)."),
     ] = None,
     link: Annotated[str | None, typer.Option("--link", help="http(s) address of the method's paper or code.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="This task of the run alone.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "--target", help="This task of the run alone, of transfers this target.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Transfers from this source alone.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="This method of the run alone.")] = None,
     plugin: Plugin = None,
     masks_at: Annotated[
@@ -87,6 +90,8 @@ def submit(
 ) -> None:
     """Write a finished run's entries and tickets into a leaderboard: one entry for each task and method.
 
+    Of transfers one for each source and target; the ladder of a source is stored once for all of them.
+
     The packaged board is read-only once installed: in a checkout, --board leaderboards, then open a pull request.
     """
     from suite.leaderboard.board import Board
@@ -95,7 +100,7 @@ def submit(
 
     for path in add(
         folder, Board(board), author=author, entry_id=entry_id, title=title, description=description, link=link,
-        task=task, method=method, plugins=plugin or (), masks_at=masks_at,
+        task=task, source=source, method=method, plugins=plugin or (), masks_at=masks_at,
     ):  # fmt: skip
         typer.echo(f"entry: {path}")
     if masks_at is not None and is_address(masks_at):

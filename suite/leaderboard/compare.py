@@ -1,13 +1,15 @@
 """A run against the board: the verdict over all densities, the rank, and in detail the difference at every density."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.experiment.errors import UsageError
 from suite.experiment.method import Method
 from suite.experiment.task import TaskSpec
+from suite.leaderboard import between, sources
 from suite.leaderboard.board import AnyEntry, Board
+from suite.leaderboard.claim import Claim
 from suite.leaderboard.ranking import (
     RANKED,
     Contender,
@@ -22,8 +24,8 @@ from suite.leaderboard.ranking import (
     same_density,
 )
 from suite.leaderboard.reference import Reference
-from suite.leaderboard.schema import Claim, Measured, Reported, TaskRef
-from suite.leaderboard.standing import groups, standing
+from suite.leaderboard.schema import Measured, Reported, TaskRef
+from suite.leaderboard.standing import Standing, groups, standing
 from suite.results.area import Area, heights
 from suite.results.curve import CurvePoint, curves_of
 from suite.results.judge import AreaVerdict, DensityVerdict, Row, area_verdict, density_verdicts
@@ -66,7 +68,8 @@ class Apart:
 class TaskComparison:
     """One task and method of the run: its area and rank by the board's reference, and how it stands against entries.
 
-    The rank is the one that the run would have as an entry.
+    The rank is the one that the run would have as an entry; of a transfer, which has no area, among the sources of its
+    target.
     """
 
     spec: TaskSpec
@@ -76,6 +79,7 @@ class TaskComparison:
     rank: Rank
     against: tuple[Against, ...]
     apart: tuple[Apart, ...]
+    transferred: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,20 @@ def _task(entry: Measured | Reported) -> str:
 
 def _compared(view: TaskView, board: Board, named: str | None) -> TaskComparison:
     others = [entry for entry in board.entries(view.spec.domain) if not isinstance(entry, Claim)]
-    reasons = {entry.id: _hindrance(view, entry) for entry in others if _task(entry) == view.spec.id}
+    reasons = {
+        entry.id: _hindrance(view, entry)
+        for entry in others
+        if _task(entry) == view.spec.id and (entry.id == named or _carry(entry) == _carry(view))
+    }
     spec = view.spec
     ref = TaskRef(id=spec.id, version=spec.version, hash=spec.hash, scale=spec.scale)
-    peers = [standing(e) for e in others if isinstance(e, Measured) and (e.task, e.metric) == (ref, spec.metric.stated)]
+    peers = [
+        standing(e)
+        for e in others
+        if isinstance(e, Measured) and (e.task, e.metric, _carry(e)) == (ref, spec.metric.stated, _carry(view))
+    ]
+    if view.source is not None:
+        return _transferred(view, peers, reasons, named)
     group = next(iter(groups(peers, board.references(spec.domain))), None)
     reference = None if group is None else group.reference
     run, entries = _contender(view), {peer.entry.id: peer.contender for peer in peers}
@@ -145,6 +159,50 @@ def _compared(view: TaskView, board: Board, named: str | None) -> TaskComparison
     )
 
 
+def _transferred(
+    view: TaskView, peers: Sequence[Standing], reasons: Mapping[str, str | None], named: str | None
+) -> TaskComparison:  # fmt: skip
+    """A transfer of the run against others to its target, of the same or other sources; areas have no scale there."""
+    run, left = _contender(view), _left(view)
+    contenders = [peer.contender for peer in peers]
+    against = []
+    for peer in peers:
+        if reasons[peer.entry.id] is not None or named not in (None, peer.entry.id):
+            continue
+        rival = peer.contender
+        found = between.entries(run, rival)
+        points = between.shared_points(run, rival)
+        against.append(
+            Against(
+                entry=peer.entry.id,
+                title=peer.entry.title,
+                pairs=in_pairs(run, rival),
+                replicates=(run.curves.replicates, rival.curves.replicates),
+                verdict=found.area,
+                verdicts=found.densities,
+                lost=tuple(a.density for a, b in points if _lost(a) > _lost(b)),
+                area=None,
+                rank=sources.rank(rival, contenders),
+            )
+        )
+    return TaskComparison(
+        spec=view.spec,
+        method=view.method,
+        reference=None,
+        area=None,
+        rank=Rank(None, unranked=_unfinished(view, left)) if left > 0 else sources.rank(run, contenders),
+        against=tuple(against),
+        apart=tuple(Apart(name, reason) for name, reason in reasons.items() if reason is not None),
+        transferred=True,
+    )
+
+
+def _carry(of: TaskView | Measured | Reported) -> str | None:
+    """What a transfer carries; None for any other run or entry."""
+    source = None if isinstance(of, Reported) else of.source
+    return None if source is None else source.carry
+
+
 def _contender(view: TaskView) -> Contender:
     curves = curves_of(view)
     digests = {cell.replicate: cell.weights_digest for cell in view.cells if cell.level == 0}
@@ -155,6 +213,9 @@ def _hindrance(view: TaskView, entry: AnyEntry) -> str | None:
     """Why a run and an entry of the same task id are not comparable; None when they are."""
     if not isinstance(entry, Measured):
         return "reported: published figures are never ranked against measured ones"
+    if _carry(entry) != _carry(view):
+        kinds = [f"transfer ({carry} carried)" if (carry := _carry(of)) else "run on one task" for of in (entry, view)]
+        return f"it is a {kinds[0]}, the run is a {kinds[1]}: each is ranked among its own"
     return _other_task(view, entry) or _too_little(view, entry)
 
 
@@ -184,7 +245,9 @@ def _too_little(view: TaskView, entry: Measured) -> str | None:
     left = _left(view)
     if left > 0:
         return _unfinished(view, left)
-    if not _common(_contender(view), standing(entry).contender, None)[0]:
+    run, peer = _contender(view), standing(entry).contender
+    met = between.shared_points(run, peer) if view.source is not None else _common(run, peer, None)[0]
+    if not met:
         return f"no density in common: rate {entry.method.settings.rate}, the run has {view.method.rate}"
     return None
 
@@ -196,6 +259,8 @@ def _unfinished(view: TaskView, left: int) -> str:
 def _left(view: TaskView) -> int:
     """Cells that a run still has to do: those that are missing, but for those that a divergence made impossible."""
     first: dict[int, int] = {}
+    if view.source is not None:
+        return view.expected - len(view.cells)
     ladder = ("dense", RANKED) if view.method.schedule == "iterative" else ("dense",)
     for cell in view.cells:
         if cell.diverged and cell.arm in ladder:

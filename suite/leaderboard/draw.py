@@ -2,13 +2,13 @@
 
 import math
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from suite.experiment.errors import UsageError
 from suite.experiment.plan import DENSE, LADDER
 from suite.leaderboard import protocol
 from suite.leaderboard.protocol import Place
-from suite.leaderboard.schema import Measured
+from suite.leaderboard.schema import OWN, SOURCE, EntryPoint, Measured
 
 PER_ARM = 8
 """Where bits are not owed scores are judged by means: so many cells of every arm are then trained again, if it has."""
@@ -24,11 +24,12 @@ def draw(entry: Measured, count: int, seed: int) -> list[Place]:
     first = chooser.choice([place for place in there if place[0] == LADDER])
     others = [place for place in there if place != first]
     drawn = [first, *chooser.sample(others, min(count - 1, len(others)))]
-    return list(dict.fromkeys((*drawn, *(_pruned(entry, place) for place in drawn if place[0] != DENSE))))
+    makers = (protocol.maker(entry, place) for place in drawn)
+    return list(dict.fromkeys((*drawn, *(place for place in makers if place is not None))))
 
 
 def draw_more(entry: Measured, have: Collection[Place], seed: int) -> list[Place]:
-    """As many further cells of every arm, the dense one included, as `PER_ARM` wants."""
+    """As many further cells of every arm, the dense one included, as `PER_ARM` wants; none of a transfer's ladders."""
     chooser = random.Random(f"more {seed}")
     more: list[Place] = []
     for arm in (DENSE, *entry.curves):
@@ -43,8 +44,10 @@ def chance(entry: Measured, count: int, more: bool) -> float:
     """The least chance that one changed cell is among those drawn: of all alike, or if `more` were drawn of its arm."""
     there = [place[0] for place in protocol.trained(entry)]
     alike = 1.0 if count >= len(there) else (count - 1) / (len(there) - 1)
+    if not more or {SOURCE, OWN} & {*there}:  # of a transfer's ladders no more are drawn
+        return alike
     of_arm = min(1.0, *(PER_ARM / there.count(arm) for arm in set(there)))
-    return max(alike, of_arm) if more else alike
+    return max(alike, of_arm)
 
 
 def count_for(entry: Measured, wanted: float) -> int:
@@ -52,13 +55,6 @@ def count_for(entry: Measured, wanted: float) -> int:
     if not 0 < wanted <= 1:
         raise UsageError(f"count = {wanted}: a number of cells, or a chance above 0 and up to 1, is needed")
     return 1 + math.ceil(wanted * (len(protocol.trained(entry)) - 1) - 1e-9)
-
-
-def _pruned(entry: Measured, place: Place) -> Place:
-    """The cell that the mask of another one was pruned from."""
-    _, level, replicate = place
-    from_dense = protocol.pruned_from_dense(level, entry.method.settings)
-    return (DENSE, 0, replicate) if from_dense else (LADDER, level - 1, replicate)
 
 
 def parsed(name: str, entry: Measured) -> Place:
@@ -69,8 +65,14 @@ def parsed(name: str, entry: Measured) -> Place:
     place = (arm, int(numbers[0]), int(numbers[1]))
     if place not in protocol.trained(entry):
         levels = ", ".join(str(point.level) for point in next(iter(entry.curves.values())) if point.level)
+        ladders = {} if entry.source is None else entry.source.ladders
+        more = "".join(f", {ladder} (levels {_listed(points)})" for ladder, points in ladders.items())
         raise UsageError(
             f"{entry.domain}/{entry.id} has no cell {name}: arms are {DENSE} (level 0) and {', '.join(entry.curves)} "
-            f"(levels {levels}), replicates 0 to {entry.protocol.replicates - 1}, none below a diverged ladder"
+            f"(levels {levels}){more}, replicates 0 to {entry.protocol.replicates - 1}, none below a diverged ladder"
         )
     return place
+
+
+def _listed(points: Iterable[EntryPoint]) -> str:
+    return ", ".join(str(point.level) for point in points)

@@ -1,7 +1,7 @@
 """What the pages of the site show, gathered from entries: tasks of a domain, data of the figures, labels."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,10 +10,12 @@ from markupsafe import Markup
 from suite.experiment.frozen import digest
 from suite.experiment.task import Metric
 from suite.leaderboard.board import AnyEntry
+from suite.leaderboard.claim import Claim
 from suite.leaderboard.claims import ClaimStanding, weigh
 from suite.leaderboard.ranking import same_density
 from suite.leaderboard.reference import Hash, Reference
-from suite.leaderboard.schema import Claim, Measured, Reported, ReportedPoint
+from suite.leaderboard.schema import CARRIED, Measured, Reported, ReportedPoint
+from suite.leaderboard.sources import SourceGroup, source_groups
 from suite.leaderboard.standing import Group, Standing, groups
 from suite.leaderboard.text import rank_words
 from suite.results.curve import CurvePoint
@@ -23,15 +25,26 @@ from suite.results.theme import OTHERS, style
 
 @dataclass(frozen=True)
 class TaskSection:
-    """One task on a domain's page: groups of measured entries, reported figures, and the figure of any of them."""
+    """One task on a domain's page: groups of measured entries, reported figures, and the figure of any of them.
+
+    Transfers to it stand apart.
+    """
 
     id: str
     slug: str
     groups: tuple[Group, ...]
+    transfers: tuple[SourceGroup, ...]
     reported: tuple[Reported, ...]
     metric: Metric
     arms: tuple[str, ...]
     data: Markup
+
+    @property
+    def measured(self) -> int:
+        """Number of measured entries, transfers included."""
+        return sum(len(group.standings) for group in self.groups) + sum(
+            len(group.standings) for group in self.transfers
+        )
 
     def drawn(self, metric: Metric) -> bool:
         """Whether values of this metric have a place in the task's figure."""
@@ -49,7 +62,7 @@ class DomainPage:
     @property
     def measured(self) -> int:
         """Number of measured entries."""
-        return sum(len(group.standings) for task in self.tasks for group in task.groups)
+        return sum(task.measured for task in self.tasks)
 
     @property
     def reported(self) -> int:
@@ -71,15 +84,16 @@ def domain(
 def _task(
     task: str, entries: Sequence[AnyEntry], standings: Sequence[Standing], references: Mapping[Hash, Reference]
 ) -> TaskSection:
-    here = groups((s for s in standings if s.entry.task.id == task), references)
+    own = [s for s in standings if s.entry.task.id == task]
+    here, transfers = groups(own, references), source_groups(own)
     reported = tuple(entry for entry in entries if isinstance(entry, Reported) and entry.task == task)
-    metric = here[0].metric if here else reported[0].metric
+    metric = [*(g.metric for g in here), *(e.metric for e in reported), *(g.metric for g in transfers)][0]
     lines = [
         _line(s, label_in(s, here)) for group in here for s in group.standings if _axis(group.metric) == _axis(metric)
     ]
     lines += [_reported_line(entry) for entry in reported if _axis(entry.metric) == _axis(metric)]
     data, arms = _data(metric, lines)
-    return TaskSection(task, task.replace("/", "-"), here, reported, metric, arms, data)
+    return TaskSection(task, task.replace("/", "-"), here, transfers, reported, metric, arms, data)
 
 
 def entry_data(s: Standing) -> Markup:
@@ -174,9 +188,10 @@ def reported_at(points: Sequence[ReportedPoint], density: float) -> ReportedPoin
     return min(near, key=lambda point: abs(point.density - density), default=None)
 
 
-def group_slug(group: Group) -> str:
+def group_slug(group: Group | SourceGroup) -> str:
     """An id for a group's table that stays the same when other groups come."""
-    identity = digest([group.task.model_dump(mode="json"), group.metric.model_dump(mode="json")])
+    apart = [group.carry] if isinstance(group, SourceGroup) else []
+    identity = digest([group.task.model_dump(mode="json"), group.metric.model_dump(mode="json"), *apart])
     return f"{group.task.id.replace('/', '-')}-{group.task.scale}-{identity[:8]}"
 
 
@@ -185,10 +200,11 @@ def is_web(address: str) -> bool:
     return address.startswith(("https://", "http://"))
 
 
-FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+FUNCTIONS: Final[dict[str, Any]] = {
     "style": style,
     "is_web": is_web,
     "rank_words": rank_words,
+    "CARRIED": CARRIED,
     "group_slug": group_slug,
     "reported_at": reported_at,
     "reported_densities": reported_densities,

@@ -1,13 +1,13 @@
 """Whether an entry's values and cost can be what they are said to be: one line for every problem found."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
-from suite.experiment.plan import DENSE, LADDER, Plan
+from suite.experiment.plan import DENSE, LADDER, Cell, Plan
 from suite.experiment.task import TaskMetric
-from suite.leaderboard.protocol import Place, trained
-from suite.leaderboard.schema import EntryCost, EntryPoint, Measured
+from suite.leaderboard.protocol import Place, apart, cells, ended, trained
+from suite.leaderboard.schema import OWN, SOURCE, EntryCost, EntryPoint, Measured
 
 FLOPS_FACTOR = 5.0
 """How far the counted FLOPs of a step may be from the task's own estimate, which is one of a typical step."""
@@ -22,16 +22,16 @@ FASTEST_GPU = 1e17
 """FLOP/s that no accelerator reaches: those of 2026 give about 1e16 in 8 bits."""
 
 
-def values(entry: Measured, metric: TaskMetric) -> Iterator[str]:
-    """Values outside the bounds of the task's metric."""
+def values(points_by_arm: Mapping[str, Sequence[EntryPoint]], metric: TaskMetric) -> Iterator[str]:
+    """Values outside the bounds of their task's metric."""
     low = -math.inf if metric.lowest is None else metric.lowest
     high = math.inf if metric.highest is None else metric.highest
-    for arm, points in entry.curves.items():
+    for arm, points in points_by_arm.items():
         for point in points:
             for replicate, value in enumerate(point.values):
                 if value is not None and not low <= value <= high:
                     yield (
-                        f"{arm} level {point.level} replicate {replicate} has {entry.metric.name} {value}, "
+                        f"{arm} level {point.level} replicate {replicate} has {metric.name} {value}, "
                         f"outside [{low:g}, {high:g}]"
                     )
 
@@ -41,7 +41,7 @@ def replicates(entry: Measured) -> Iterator[str]:
     n = entry.protocol.replicates
     if n < 2:
         yield "one replicate has no interval: an entry has 2 or more"
-    for arm, points in entry.curves.items():
+    for arm, points in entry.all_curves.items():
         for point in points:
             if not len(point.values) == len(point.weights) == n:
                 yield (
@@ -61,18 +61,11 @@ def _ended(entry: Measured, arm: str, point: EntryPoint, replicate: int) -> Iter
     has_weights, score = point.weights[replicate] is not None, point.values[replicate]
     if score is not None and not has_weights:
         yield f"{where} has a score and no digest of its weights"
-    before = [p for p in entry.curves.get(LADDER, ()) if p.level < point.level and _source(entry, p)]
-    ended = [p.level for p in before if _at(p.values, replicate) is None]
-    if has_weights and ended:
-        yield f"{where} was trained, but its ladder diverged at level {ended[0]}"
-    if not has_weights and not ended:
+    before = ended(entry, arm, point.level, replicate)
+    if has_weights and before:
+        yield f"{where} was trained, but its ladder diverged at level {before[0]}"
+    if not has_weights and not before:
         yield f"{where} is missing: no level before it diverged"
-
-
-def _source(entry: Measured, point: EntryPoint) -> bool:
-    """Whether masks of later levels are pruned from this point of the ladder."""
-    method = entry.method.settings
-    return method.schedule == "iterative" or (point.level == 0 and method.score_at == "end")
 
 
 def _at(values: Sequence[object], replicate: int) -> object:
@@ -82,16 +75,20 @@ def _at(values: Sequence[object], replicate: int) -> object:
 def reused(entry: Measured) -> Iterator[str]:
     """Two replicates with one curve, two cells with one set of trained weights: a seed that was used again."""
     seen: dict[str, tuple[Place, float]] = {}
-    for arm, points in entry.curves.items():
+    to_itself = entry.source is not None and entry.source.task == entry.task
+    for arm, points in entry.all_curves.items():
         for point in points:
             for replicate, weights in enumerate(point.weights):
                 if weights is None or _at(point.values, replicate) is None:
                     continue
-                place = (DENSE if point.level == 0 else arm, point.level, replicate)
+                dense = point.level == 0 and (arm != SOURCE or to_itself)  # of a transfer to itself, one dense run
+                place = (DENSE if dense else arm, point.level, replicate)
                 other, density = seen.setdefault(weights, (place, point.density))
                 # A mask so small that it stays as it is gives the same training at the next level: no seed is reused.
                 unpruned = (other[0], other[2], density) == (place[0], place[2], point.density)
-                if other != place and not unpruned:
+                # Rewound to step 0, a ticket that is transferred to its own task is trained as on its ladder.
+                ladder = to_itself and other[1:] == place[1:] and {other[0], place[0]} <= {LADDER, SOURCE, OWN}
+                if other != place and not (unpruned or ladder):
                     yield f"{_name(place)} has the very weights of {_name(other)}"
     vectors: dict[tuple[object, ...], int] = {}
     for replicate in range(entry.protocol.replicates):
@@ -110,15 +107,29 @@ def _name(place: Place) -> str:
 
 
 def cost(entry: Measured, plan: Plan) -> Iterator[str]:
-    """Cost that does not fit the steps of the plan, the task, or any machine."""
-    spent, spec, device = entry.cost, plan.task.spec, entry.protocol.device.split(":")[0]
+    """Cost that does not fit the steps of the plan, the task, or any machine; that of a transfer's ladders too."""
+    mine, ladders = costed(entry, plan)
+    yield from _cost(entry.cost, entry.protocol.device, list(mine.values()))
+    if entry.source is not None:
+        for line in _cost(entry.source.cost, entry.protocol.device, list(ladders.values())):
+            yield f"of the ladders: {line}"
+
+
+def costed(entry: Measured, plan: Plan) -> tuple[dict[Place, Cell], dict[Place, Cell]]:
+    """The cells that an entry's cost is of, and those of a transfer's ladders."""
     places = trained(entry)
-    cells = [cell for cell in plan if (cell.arm, cell.level, cell.replicate) in places]
-    steps = sum(cell.steps for cell in cells)
+    return apart({place: cell for place, cell in cells(plan).items() if place in places})
+
+
+def _cost(spent: EntryCost, device: str, own: Collection[Cell]) -> Iterator[str]:
+    device = device.split(":", maxsplit=1)[0]
+    steps = sum(cell.steps for cell in own)
     if spent.steps != steps:
         yield f"{spent.steps} steps, the plan has {steps}"
-    level_zero = sum(cell.steps for cell in cells if cell.level == 0) / max(1, steps)
-    yield from _flops(spent, spec.cost.flops_per_step * steps, level_zero)
+    if not steps:
+        return
+    level_zero = sum(cell.steps for cell in own if cell.level == 0) / steps
+    yield from _flops(spent, sum(cell.steps * cell.spec.cost.flops_per_step for cell in own), level_zero)
     hours, fastest = (spent.cpu_hours, FASTEST_CORE) if device == "cpu" else (spent.gpu_hours, FASTEST_GPU)
     flops = spent.flops_sparse or 0.0
     least = flops / fastest / 3600

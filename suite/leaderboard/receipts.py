@@ -16,7 +16,8 @@ from suite.experiment.frozen import Frozen, digest
 from suite.experiment.result import Date, Facts
 from suite.files import NotRegular, read_regular
 from suite.leaderboard.board import AnyEntry, Board, read, text_of
-from suite.leaderboard.schema import Digest, Line, Measured, Score, Text
+from suite.leaderboard.fields import Digest, Line, Score, Text
+from suite.leaderboard.schema import Measured
 from suite.leaderboard.texts import unsafe
 from suite.leaderboard.verdict import Outcome, Verification
 from suite.leaderboard.verdict_text import smallest_shift

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from suite.experiment.frozen import Frozen
 from suite.experiment.task import Metric
-from suite.leaderboard.schema import Density, Digest, Measured, Name, TaskRef
+from suite.leaderboard.fields import Density, Digest, Name
+from suite.leaderboard.schema import Measured, TaskRef
 from suite.results.area import learnt
 
 

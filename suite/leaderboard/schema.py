@@ -1,65 +1,41 @@
 """The leaderboard's files: an entry is a measured run, a figure someone reported, or a claim in words.
 
+Version 2 of the schema added what version 1 has not, and only entries that need it are of it: measured runs of a
+transfer, and claims about arms, sources and methods. Files of version 1 stay as they are, to the byte.
+
 `leaderboards/schema.json` is generated from these models. Entries are data from strangers: every text has a length,
 every number a range, and a name is never a path.
 """
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    TypeAdapter,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
 from suite.experiment.frozen import Frozen
 from suite.experiment.method import Method
-from suite.experiment.result import Provenance
+from suite.experiment.options import Carry
+from suite.experiment.result import Provenance, Word
 from suite.experiment.task import Metric, Scale
+from suite.leaderboard.claim import Claim
+from suite.leaderboard.fields import (
+    Amount,
+    Arm,
+    Count,
+    Density,
+    Digest,
+    Domain,
+    Line,
+    Link,
+    Name,
+    Score,
+    Source,
+    TaskId,
+    Tensor,
+    Text,
+)
 
-SCHEMA_VERSION = 1
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-"""An entry's id and its file's name."""
-
-Arm = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=80)]
-"""An arm; its curve begins with the dense network at level 0."""
-
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-Link = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def _in_a_domain(name: str) -> str:
-    domain = name.split("/", maxsplit=1)[0]
-    if domain in ("schema", "masks", "runs", "upload", "plugins", "receipts", "references"):  # what else a board has
-        raise ValueError(f"{domain!r} is no name for a domain")
-    return name
-
-
-Domain = Annotated[Name, AfterValidator(_in_a_domain)]
-TaskId = Annotated[
-    str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_in_a_domain)
-]
-Count = Annotated[int, Field(ge=0, le=10**9)]
-Amount = Annotated[float, Field(ge=0)]
-Score = Annotated[float, Field(ge=-1e30, le=1e30)]
-"""Its square and its sums are still numbers, whatever a stranger's file says."""
-
-Density = Annotated[float, Field(gt=0, le=1)]
-
-
-class Source(Frozen):
-    """Where a figure or claim was published, and where in it."""
-
-    citation: Line
-    link: Link
-    place: Line
+SCHEMA_VERSIONS: Final = (1, 2)
 
 
 class TaskRef(Frozen):
@@ -127,8 +103,13 @@ def ladder_file(replicate: int) -> str:
     return f"replicate-{replicate:03}.ladder"
 
 
+def shared_ladder_file(sha256: str) -> str:
+    """Name of a ladder file that several entries share."""
+    return f"{sha256}.ladder"
+
+
 class LadderRef(Frozen):
-    """The ladder file of one replicate that does not lie in the board."""
+    """The ladder file of one replicate that does not lie in the entry's own folder of the board."""
 
     replicate: Annotated[int, Field(ge=0, lt=1000)]
     bytes: Annotated[int, Field(ge=1, le=2**31)]
@@ -136,19 +117,60 @@ class LadderRef(Frozen):
 
 
 class Ladders(Frozen):
-    """Ladders too large for a board: a folder, or an https address, that holds `<domain>/<entry id>/<ladder file>`."""
+    """Where ladder files are that do not lie in the entry's own folder of the board.
 
-    location: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    `location` is a folder, or an https address, for ladders too large for a board. It holds
+    `<domain>/<entry id>/<ladder file>`, or of a transfer `<domain>/<SHA-256>.ladder`, which all targets share. Those
+    without a location lie in the board, and are found by their SHA-256.
+    """
+
+    location: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | None
     ladders: Annotated[tuple[LadderRef, ...], Field(min_length=1, max_length=1000)]
+
+
+class TicketSource(Frozen):
+    """Where the tickets of a transfer come from: the task and method that found them, and what was carried over.
+
+    `carry` says what is the source's: mask, weights, or `both`; `covered` are the target's prunable tensors that the
+    masks cover, by which densities are counted. `ladder` are the source's own cells, level 0 and those that masks were
+    pruned from, in the source's `metric`; with `weights` alone it has level 0 only, and the masks were found by
+    `own_ladder`, the target's. `cost` is that of both ladders.
+    """
+
+    task: TaskRef
+    metric: Metric
+    data_fingerprint: Word
+    method: Method
+    carry: Carry
+    covered: Annotated[tuple[Tensor, ...], Field(min_length=1, max_length=10_000)]
+    ladder: Annotated[tuple[EntryPoint, ...], Field(min_length=1, max_length=201)]
+    own_ladder: Annotated[tuple[EntryPoint, ...], Field(max_length=201)] = ()
+    cost: EntryCost
+
+    @property
+    def ladders(self) -> dict[str, tuple[EntryPoint, ...]]:
+        """The cells that found the tickets, by the name that stands for their arm."""
+        return {SOURCE: self.ladder, **({OWN: self.own_ladder} if self.own_ladder else {})}
+
+
+CARRIED: Final = {"both": "tickets", "mask": "masks", "weights": "weights"}
+"""What comes from a transfer's source, for people."""
+
+SOURCE: Final = "source"
+"""Stands where a cell's arm does for the cells of a transfer's source: its dense run and its ladder."""
+
+OWN: Final = "own"
+"""The same for the target's own ladder, where a transfer carries weights alone."""
 
 
 class Measured(Frozen):
     """A run of the suite: replicates 0 to n - 1 of every arm, with all that is needed to train a cell again.
 
-    `masks` says where the ladder files are that do not lie in the board; it is left out of the file where they do.
+    `masks` says where the ladder files are that do not lie in the entry's folder of the board, `source` where the
+    tickets of a transfer come from, whose target `task` is; each is left out of the file where there is none.
     """
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     kind: Literal["measured"]
     id: Name
     title: Line
@@ -163,16 +185,33 @@ class Measured(Frozen):
     code: Text
     tickets: Annotated[tuple[TicketRef, ...], Field(max_length=200_000)]
     masks: Ladders | None = None
+    source: TicketSource | None = None
 
     @property
     def domain(self) -> str:
         """First part of the task's id."""
         return self.task.id.split("/")[0]
 
+    @property
+    def all_curves(self) -> dict[str, tuple[EntryPoint, ...]]:
+        """The points of every arm, and of the ladders that found a transfer's tickets."""
+        return {**self.curves, **({} if self.source is None else self.source.ladders)}
+
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = dump(self)
-        return {key: value for key, value in table.items() if key != "masks" or value is not None}
+        return {key: value for key, value in table.items() if key not in ("masks", "source") or value is not None}
+
+    @model_validator(mode="after")
+    def _is_of_its_version(self) -> "Measured":
+        if (self.schema_version == 2) != (self.source is not None):
+            raise ValueError("a measured entry has schema_version 2 if it has a source, and else 1")
+        if self.source is not None and {SOURCE, OWN} & self.curves.keys():
+            raise ValueError(f"{SOURCE} and {OWN} stand for a transfer's ladders: no arm of it is named so")
+        located = self.masks is not None and self.masks.location is not None
+        if self.source is None and self.masks is not None and not located:
+            raise ValueError("masks without a location are for a transfer, whose ladder several entries share")
+        return self
 
 
 class ReportedPoint(Frozen):
@@ -211,51 +250,12 @@ class Reported(Frozen):
         return self
 
 
-class Claim(Frozen):
-    """A finding in words, and the comparison that tests it here: winning against `against` on measured tasks.
-
-    It is about `data` and a model `family`: `tasks` are those of this data set and family, and entries of no other
-    count. `substitutes` are tasks that stand in for them at the size of a small machine; what is seen there is told
-    beside the claim. It speaks of magnitude pruning with late rewinding by `schedule`, at densities from `densest` to
-    `sparsest`.
-    """
-
-    schema_version: Literal[1]
-    kind: Literal["claim"]
-    id: Name
-    domain: Domain
-    statement: Line
-    source: Source
-    data: Line
-    family: Line
-    tasks: tuple[TaskId, ...]
-    substitutes: tuple[TaskId, ...] = ()
-    against: Literal["dense", "reinit", "random", "shuffled_layerwise", "shuffled_mask"]
-    holds_if: Annotated[tuple[Literal["wins", "ties", "loses"], ...], Field(min_length=1)]
-    schedule: Literal["iterative", "one-shot"] = "iterative"
-    densest: Density = 1.0
-    sparsest: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @model_validator(mode="after")
-    def _speaks_of_a_density(self) -> "Claim":
-        if self.sparsest > self.densest:
-            raise ValueError(f"sparsest = {self.sparsest} is denser than densest = {self.densest}: exchange them")
-        return self
-
-    @model_validator(mode="after")
-    def _substitutes_stand_apart(self) -> "Claim":
-        both = sorted({*self.tasks} & {*self.substitutes})
-        if both:
-            raise ValueError(f"{', '.join(both)} is the claim's own task and a substitute: one of them")
-        return self
-
-
 Entry = Annotated[Measured | Reported | Claim, Field(discriminator="kind")]
 ENTRY: TypeAdapter[Measured | Reported | Claim] = TypeAdapter(Entry)
 
 
 class IndexRow(Frozen):
-    """One line of a domain's index."""
+    """One line of a domain's index; `source` is the task that a transfer's tickets are from, and stands only there."""
 
     id: Name
     kind: Literal["measured", "reported", "claim"]
@@ -265,6 +265,12 @@ class IndexRow(Frozen):
     scale: Scale | None
     method: str | None
     date: date | None
+    source: TaskId | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = dump(self)
+        return {key: value for key, value in table.items() if key != "source" or value is not None}
 
 
 class Index(Frozen):

@@ -12,9 +12,11 @@ from suite.experiment.errors import UsageError
 from suite.files import replace_file
 from suite.leaderboard import pages
 from suite.leaderboard.board import AnyEntry, Board
+from suite.leaderboard.claim import Claim
 from suite.leaderboard.claims import weigh
 from suite.leaderboard.receipts import receipts
-from suite.leaderboard.schema import Claim, Measured
+from suite.leaderboard.schema import Measured
+from suite.leaderboard.sources import SourceGroup, source_groups
 from suite.leaderboard.standing import Group, Standing, groups, standing
 from suite.results import words
 from suite.results.theme import css_colours
@@ -54,7 +56,8 @@ def render(board: Board) -> dict[str, str]:
         entries = board.entries(name)
         judged = {entry.id: standing(entry) for entry in entries if isinstance(entry, Measured)}
         references = board.references(name)
-        there = {s.entry.id: group for group in groups(judged.values(), references) for s in group.standings}
+        ranked: list[Group | SourceGroup] = [*groups(judged.values(), references), *source_groups(judged.values())]
+        there = {s.entry.id: group for group in ranked for s in group.standings}
         for entry in entries:
             group = there.get(entry.id)
             site[f"entries/{name}/{entry.id}.html"] = _entry(environment, entry, judged, group, board)
@@ -66,8 +69,9 @@ def render(board: Board) -> dict[str, str]:
 
 
 def _entry(
-    environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing], group: Group | None, board: Board
-) -> str:
+    environment: jinja2.Environment, entry: AnyEntry, judged: dict[str, Standing], group: Group | SourceGroup | None,
+    board: Board,
+) -> str:  # fmt: skip
     """The page of an entry, by its kind; a measured one is ranked in a `group`."""
     name, shown = "reported.html.j2", dict[str, object]()
     if isinstance(entry, Measured):

@@ -79,7 +79,8 @@ def curves(entry: Measured) -> TaskCurves:
     arms = {arm: tuple(_point(p, statistic) for p in points) for arm, points in entry.curves.items()}
     dense = next(iter(arms.values()))[0]
     drawn = {arm: points for arm, points in arms.items() if arm != "dense"}
-    return TaskCurves(spec, entry.method.settings, tuple(range(entry.protocol.replicates)), dense, drawn)
+    replicates = tuple(range(entry.protocol.replicates))
+    return TaskCurves(spec, entry.method.settings, replicates, dense, drawn, transferred=entry.source is not None)
 
 
 def _point(point: EntryPoint, statistic: Statistic) -> CurvePoint:
@@ -108,8 +109,9 @@ def by_task(standings: Iterable[Standing]) -> list[tuple[TaskRef, Metric, list[S
 
 
 def groups(standings: Iterable[Standing], references: Mapping[Hash, Reference]) -> tuple[Group, ...]:
-    """The groups of entries, in the order of `by_task`, measured by a board's references."""
-    return tuple(_group(task, metric, own, references.get(task.hash)) for task, metric, own in by_task(standings))
+    """The groups of entries, in the order of `by_task`, measured by a board's references; transfers are left out."""
+    own = [s for s in standings if s.entry.source is None]
+    return tuple(_group(task, metric, there, references.get(task.hash)) for task, metric, there in by_task(own))
 
 
 def _group(task: TaskRef, metric: Metric, standings: Sequence[Standing], known: Reference | None) -> Group:

@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from suite.leaderboard.claims import ClaimStanding
+from suite.leaderboard.claim import Claim
+from suite.leaderboard.claims import ClaimRow, ClaimStanding
 from suite.leaderboard.compare import RUN, Against, Comparison, TaskComparison
 from suite.leaderboard.ranking import Rank
-from suite.printing import jsonable, table, wrapped
+from suite.printing import count, jsonable, table, wrapped
 from suite.results import words
 from suite.results.area import Area
 
@@ -58,18 +59,32 @@ def claim_lines(claims: Iterable[ClaimStanding], width: int) -> list[str]:
     lines: list[str] = []
     for one in claims:
         claim = one.claim
-        head = f"{claim.domain}/{claim.id}: {one.conclusion}"
-        about = f"about {claim.data}, {claim.family}; {claim.source.citation}"
-        seen = [
-            f"{row.standing.entry.id} ({row.standing.entry.task.scale}): "
-            f"{words.lead(row.verdict, row.standing.entry.metric)}"
+        lines.append(f"{claim.domain}/{claim.id}: {one.conclusion}")
+        about = f"about {claim.data}, {claim.family}{spoken_of(claim)}; {claim.source.citation}"
+        own = [f"{task.task}: {_evidence(row)}" for task in one.tasks if not task.substitute for row in task.counted]
+        lines += [wrapped(text, width, "  ") for text in (claim.statement, about, *own, *one.beside)]
+        lines += [
+            wrapped(f"beside, {task.task}: {_evidence(row)}", width, "    ")
             for task in one.tasks
-            if not task.substitute
+            if task.substitute
             for row in task.counted
         ]
-        lines.append(head)
-        lines += [wrapped(text, width, "  ") for text in (claim.statement, about, *seen, *one.beside)]
     return lines
+
+
+def spoken_of(claim: Claim) -> str:
+    """The densities that a claim is limited to; empty where it speaks of all."""
+    if claim.densest == 1 and claim.sparsest == 0:
+        return ""
+    start = f"from {words.percent(claim.densest)} " if claim.densest < 1 else ""
+    return f", densities {start}down{f' to {words.percent(claim.sparsest)}' if claim.sparsest > 0 else ''}"
+
+
+def _evidence(row: ClaimRow) -> str:
+    """What one entry shows: both values at the sparsest density, the difference with its interval, on how much data."""
+    entry, found = row.standing.entry, row.verdict
+    size = f"{count(found.n, 'replicate')}, {count(len(found.densities), 'density', 'densities')}"
+    return f"{entry.id} ({entry.task.scale}, {size}): {words.lead(found, entry.metric, row.ours)}"
 
 
 def rank_words(rank: Rank) -> str:
@@ -110,7 +125,8 @@ def _name(task: TaskComparison) -> str:
 def _said(run: str, task: TaskComparison) -> list[str]:
     if not task.against:
         return [f"{run}: {_name(task)}: nothing to compare it with" + (":" if task.apart else " on the board")]
-    place = f"{_name(task)}: area {area_words(task.area)}, {rank_words(task.rank)}."
+    area = "" if task.transferred else f"area {area_words(task.area)}, "
+    place = f"{_name(task)}: {area}{rank_words(task.rank)}."
     return [f"{run}: {place}", *(words.sentence(_against(task, against)) for against in task.against)]
 
 

@@ -18,13 +18,14 @@ from suite.experiment.registry import Registry
 from suite.experiment.taskfile import Task
 from suite.leaderboard import plausible, protocol
 from suite.leaderboard.board import AnyEntry, BadEntry, Board, read
+from suite.leaderboard.claim import Claim
 from suite.leaderboard.copies import copies
 from suite.leaderboard.finding import Finding
 from suite.leaderboard.kept_plugin import plugin_problems, plugin_remarks
 from suite.leaderboard.lookalike import lookalikes
-from suite.leaderboard.masks import tickets
+from suite.leaderboard.mask_checks import tickets
 from suite.leaderboard.receipts import receipt_problems
-from suite.leaderboard.schema import Claim, Measured
+from suite.leaderboard.schema import OWN, SOURCE, Measured
 from suite.tickets.scores import CRITERIA
 
 
@@ -61,7 +62,7 @@ def validate(path: Path, board: Board | None = None, plugins: Iterable[Path] = (
             (problems if refused else remarks).append(finding)
     else:
         known = Registry(plugins).ids
-        tasks = entry.tasks if isinstance(entry, Claim) else (entry.task,)
+        tasks = entry.all_tasks if isinstance(entry, Claim) else (entry.task,)
         remarks += [Finding("task", f"{task} is no task that is known here") for task in tasks if task not in known]
     return Validation(path, entry, tuple(problems), tuple(remarks))
 
@@ -90,17 +91,18 @@ def _measured(path: Path, entry: Measured, board: Board, plugins: tuple[Path, ..
     yield from _all("method", _unknown(entry), False)
     yield from _all("provenance", _unclean(entry), False)
     try:
-        task = protocol.registered(registry, entry.task)
+        task = protocol.task_of(entry, registry)
     except UsageError as error:
         yield Finding("task", str(error)), True
         return
-    outside = list(plausible.values(entry, task.spec.metric))
+    outside = list(_outside(entry, task))
     yield from _all("values", outside, True)
     if not outside:
         yield from _all("values", plausible.remarkable(entry), False)
     yield from _all("task", _other_task(entry, task), True)
     yield from _all("method", _misnamed(entry, registry), True)
-    yield from _all("protocol", _elsewhere(entry, task), True)
+    if entry.source is None:  # the levels of a transfer are chosen, alike for all its arms
+        yield from _all("protocol", _elsewhere(entry, task), True)
     try:
         unplanned = list(_unplanned(entry, protocol.plan(entry, task, 1)))
         yield from _all("protocol", unplanned, True)
@@ -146,12 +148,22 @@ def _all(check: str, lines: Iterable[str], refused: bool) -> Iterator[tuple[Find
     return ((Finding(check, line), refused) for line in lines)
 
 
+def _outside(entry: Measured, task: Task) -> Iterator[str]:
+    yield from plausible.values(entry.curves, task.spec.metric)
+    if entry.source is not None and task.source is not None:
+        yield from plausible.values({SOURCE: entry.source.ladder}, task.source.task.spec.metric)
+        yield from plausible.values({OWN: entry.source.own_ladder}, task.spec.metric)
+
+
 def _other_task(entry: Measured, task: Task) -> Iterator[str]:
-    stated = task.spec.metric.stated
-    if entry.metric != stated:
-        yield f"its metric is {entry.metric.model_dump()}, the task's {stated.model_dump()}"
-    if entry.provenance.data_fingerprint != task.spec.data.fingerprint:
-        yield f"its data have fingerprint {entry.provenance.data_fingerprint}, the task's {task.spec.data.fingerprint}"
+    stated = [("", entry.metric, entry.provenance.data_fingerprint, task.spec)]
+    if entry.source is not None and task.source is not None:
+        stated.append(("source's ", entry.source.metric, entry.source.data_fingerprint, task.source.task.spec))
+    for whose, metric, fingerprint, spec in stated:
+        if metric != spec.metric.stated:
+            yield f"its {whose}metric is {metric.model_dump()}, the task's {spec.metric.stated.model_dump()}"
+        if fingerprint != spec.data.fingerprint:
+            yield f"its {whose}data have fingerprint {fingerprint}, the task's {spec.data.fingerprint}"
 
 
 def _unplanned(entry: Measured, plan: Plan) -> Iterator[str]:
@@ -159,12 +171,13 @@ def _unplanned(entry: Measured, plan: Plan) -> Iterator[str]:
     planned = protocol.levels(plan)
     if LADDER not in planned:
         yield f"arm {LADDER} is missing: entries are ranked by it"
-    for arm in planned.keys() | entry.curves.keys():
-        found = tuple(point.level for point in entry.curves.get(arm, ()))
+    there = entry.all_curves
+    for arm in planned.keys() | there.keys():
+        found = tuple(point.level for point in there.get(arm, ()))
         if found != planned.get(arm, ()):
             yield f"{arm} has levels {_listed(found)}, the plan has {_listed(planned.get(arm, ()))}"
-    for arm, points in entry.curves.items():
-        if points and points[0].density != 1:
+    for arm, points in there.items():
+        if points and points[0].level == 0 and points[0].density != 1:
             yield f"{arm} begins at density {points[0].density}, not with the dense network at 1"
 
 
@@ -233,11 +246,14 @@ def _unknown(entry: Measured) -> Iterator[str]:
 
 def _misnamed(entry: Measured, registry: Registry) -> Iterator[str]:
     """A method of the suite's own name that is not what the suite runs by that name on the task."""
-    settings = entry.method.settings
-    if settings.name not in methods():
-        return
-    own = registry.find(entry.task.id).at(entry.task.scale, method_changes(settings.name)).method
-    for field, value in own.model_dump(mode="json").items():
-        found = getattr(settings, field)
-        if found != value:
-            yield f"is named {settings.name}, whose {field} is {value} on this task, and has {found}: rename it"
+    source = entry.source
+    stated = [("this task", entry.task, entry.method.settings)]
+    stated += [] if source is None else [("its source", source.task, source.method)]
+    for where, task, settings in stated:
+        if settings.name not in methods():
+            continue
+        own = registry.find(task.id).at(task.scale, method_changes(settings.name)).method
+        for field, value in own.model_dump(mode="json").items():
+            found = getattr(settings, field)
+            if found != value:
+                yield f"is named {settings.name}, whose {field} is {value} on {where}, and has {found}: rename it"

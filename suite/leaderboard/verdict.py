@@ -10,6 +10,7 @@ from suite.experiment.plan import LADDER
 from suite.experiment.result import Provenance
 from suite.leaderboard.agreement import Contrast, Spread, contrasts
 from suite.leaderboard.finding import Finding
+from suite.leaderboard.schema import OWN, SOURCE
 from suite.leaderboard.spending import CostCheck
 
 Agreement = Literal["exact", "within", "differs"]
@@ -163,7 +164,7 @@ class Verification:
         for cell in self.cells:
             if cell.difference is not None:
                 differences.setdefault(cell.arm, []).append((cell.difference, cell.spread))
-        return contrasts(differences, LADDER, self.margin)
+        return contrasts(differences, LADDER, self.margin, (SOURCE, OWN))
 
     @property
     def outcome(self) -> Outcome:

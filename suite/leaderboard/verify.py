@@ -12,7 +12,8 @@ import torch
 from suite.experiment.cell import run_cells
 from suite.experiment.domain import computing
 from suite.experiment.errors import UsageError
-from suite.experiment.plan import DENSE, LADDER, Cell, Plan
+from suite.experiment.options import Carry
+from suite.experiment.plan import Cell, Plan
 from suite.experiment.plugins import load_extensions
 from suite.experiment.provenance import provenance
 from suite.experiment.registry import Registry
@@ -25,7 +26,7 @@ from suite.leaderboard.board import BadEntry, Board
 from suite.leaderboard.draw import chance, count_for, draw, draw_more, parsed
 from suite.leaderboard.masks import Tickets
 from suite.leaderboard.protocol import Place
-from suite.leaderboard.schema import EntryPoint, Measured
+from suite.leaderboard.schema import Measured
 from suite.leaderboard.spending import costs
 from suite.leaderboard.validate import validate
 from suite.leaderboard.verdict import TELLING, CellCheck, MaskCheck, Verification, bits_owed
@@ -106,7 +107,7 @@ def _unmade(entry: Measured) -> str:
 
 def _plan(entry: Measured, plugins: Iterable[Path]) -> Plan:
     """The plan that the entry was run by; raises UsageError for a device that is not usable here."""
-    task = protocol.registered(Registry(plugins), entry.task)
+    task = protocol.task_of(entry, Registry(plugins))
     load_extensions(plugins)
     device = entry.protocol.device
     try:
@@ -128,12 +129,16 @@ class _Trials:
     tell: Tell
     folder: Path
     checks: list[CellCheck] = field(default_factory=list)
-    results: list[CellResult] = field(default_factory=list)
+    results: dict[Place, CellResult] = field(default_factory=dict)
 
     @property
     def places(self) -> set[Place]:
         """The cells that were trained again."""
         return {(check.arm, check.level, check.replicate) for check in self.checks}
+
+    @property
+    def _carry(self) -> Carry | None:
+        return None if self.entry.source is None else self.entry.source.carry
 
     def train(self, wanted: Collection[Place]) -> None:
         """Train the units of the wanted cells and check all that the entry has of these.
@@ -142,10 +147,14 @@ class _Trials:
         children. Each call has a store of its own, so that none takes an entry's mask for one that was made here.
         """
         store = Store.create(self.folder / str(len(self.checks)))
-        there, before = protocol.trained(self.entry), self.places
+        left = protocol.trained(self.entry) - self.places
+        claimed: dict[str, list[Place]] = {}
+        for place, cell in protocol.cells(self.plan).items():
+            if place in left:
+                claimed.setdefault(cell.key, []).append(place)
         for unit in self.plan.units():
-            checked = [cell for cell in unit if _place(cell) in there - before]
-            if not any(_place(cell) in wanted for cell in checked):
+            checked = [(place, cell) for cell in unit for place in claimed.get(cell.key, ())]
+            if not any(place in wanted for place, _ in checked):
                 continue
             problem = ""
             try:
@@ -155,24 +164,25 @@ class _Trials:
                 run_cells(unit, store, partial(self.tell, unit[0].name), self.runtime)
             except TicketError as error:
                 problem = str(error)
-            self.checks += [self._check(cell, store, problem) for cell in checked]
+            self.checks += [self._check(place, cell, store, problem) for place, cell in checked]
 
-    def _check(self, cell: Cell, store: Store, problem: str) -> CellCheck:
-        curve = _curve(self.entry, cell)
-        (place,) = (i for i, point in enumerate(curve) if point.level == cell.level)
-        point = curve[place]
+    def _check(self, place: Place, cell: Cell, store: Store, problem: str) -> CellCheck:
+        arm, level, replicate = place
+        curve = protocol.points_of(self.entry, arm)
+        (at,) = (i for i, point in enumerate(curve) if point.level == level)
+        point, metric = curve[at], protocol.metric_of(self.entry, arm)
         result = None if problem else store.cell(cell.key)
         if result is not None:
-            self.results.append(result)
+            self.results[place] = result
         return CellCheck(
-            *_place(cell),
-            claimed=point.values[cell.replicate],
+            *place,
+            claimed=point.values[replicate],
             found=None if result is None else result.value,
-            spread=spread_of([each.values for each in curve], place, cell.replicate, self.entry.metric.margin),
-            same_weights=result is not None and result.weights_digest == point.weights[cell.replicate],
-            masks=() if problem else tuple(self._masks(cell, store)),
+            spread=spread_of([each.values for each in curve], at, replicate, metric.margin),
+            same_weights=result is not None and result.weights_digest == point.weights[replicate],
+            masks=tuple(self._masks(cell, store)) if not problem and protocol.prunes(self._carry, arm) else (),
             problem=problem,
-            sign=1 if self.entry.metric.higher_is_better else -1,
+            sign=1 if metric.higher_is_better else -1,
         )
 
     def _masks(self, cell: Cell, store: Store) -> Iterable[MaskCheck]:
@@ -196,13 +206,6 @@ def _ancestors(unit: Iterable[Cell]) -> list[Cell]:
     return list(found.values())
 
 
-def _line(unit: Sequence[Cell]) -> Iterable[Cell]:
-    """The cells of a unit, and those that its weights descend from, which are trained on the way to it."""
-    origins = (cell.start.origin for cell in unit)
-    above = (cell for origin in origins if origin is not None for units in origin.line for cell in units)
-    return {cell.key: cell for cell in (*above, *unit)}.values()
-
-
 def shared_survivors(a: Mask, b: Mask) -> float | None:
     """Survivors of both masks / survivors of the larger; None for masks of different models."""
     try:
@@ -211,15 +214,6 @@ def shared_survivors(a: Mask, b: Mask) -> float | None:
         return None
     most = max(a.remaining, b.remaining)
     return both / most if most else 1.0
-
-
-def _place(cell: Cell) -> Place:
-    return cell.arm, cell.level, cell.replicate
-
-
-def _curve(entry: Measured, cell: Cell) -> tuple[EntryPoint, ...]:
-    """What the entry claims of a cell's arm; the dense one begins every curve."""
-    return entry.curves[LADDER if cell.arm == DENSE else cell.arm]
 
 
 def same_machine(domain: str, claimed: Provenance, here: Provenance) -> bool:

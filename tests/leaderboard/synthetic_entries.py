@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from suite.leaderboard.schema import ENTRY, Claim, Measured, Reported
+from suite.leaderboard.claim import Claim
+from suite.leaderboard.schema import ENTRY, Measured, Reported
 
 Value = Callable[[str, int, int], float | None]
 """(arm, level, replicate) -> score, None for a diverged run; level 0 is asked for the arm `dense`."""
@@ -71,6 +72,33 @@ def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Me
     entry = ENTRY.validate_python(fields | changed)
     assert isinstance(entry, Measured)
     return entry
+
+
+def transferred(
+    value: Value = fading, entry_id: str = "moved", source: str = "vision/other", carry: str = "both", **changed: Any
+) -> Measured:
+    """Tickets of another task on `vision/toy`, whose random arm is every source's; `changed` as for `measured`."""
+    entry = measured(value, entry_id, arms=changed.pop("arms", ("winning", "random")), **changed)
+    table = entry.model_dump(mode="json")
+    for point in table["curves"].get("random", [])[1:]:
+        whose = [f"random of {table['task']['id']} {point['level']} {r}" for r in range(len(point["values"]))]
+        point["weights"] = [f"{random.Random(name).getrandbits(256):064x}" for name in whose]
+    ladder = []
+    for point in table["curves"]["winning"][:-1]:
+        runs = [f"{source} {point['level']} {r}" for r in range(len(point["values"]))]
+        digests = [f"{random.Random(name).getrandbits(256):064x}" for name in runs]
+        ladder.append({**point, "values": [0.9 for _ in runs], "weights": digests})
+    table |= {
+        "schema_version": 2,
+        "source": {
+            "task": {**table["task"], "id": source, "hash": "fe" * 32}, "metric": METRIC, "carry": carry,
+            "data_fingerprint": "dc" * 32, "method": {**table["method"]["settings"], "name": "imp"},
+            "covered": ["0.weight"], "ladder": ladder, "cost": {**table["cost"], "steps": 1200},
+        },
+    }  # fmt: skip
+    moved = ENTRY.validate_python(table)
+    assert isinstance(moved, Measured)
+    return moved
 
 
 def reported(entry_id: str = "paper", **changed: Any) -> Reported:

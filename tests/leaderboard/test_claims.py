@@ -2,13 +2,16 @@
 
 import json
 import random
+import re
 
 import pytest
 from pydantic import ValidationError
-from synthetic_entries import Value, claim, fading, measured
+from synthetic_entries import Value, claim, fading, measured, transferred
 
+from suite.leaderboard.claim import Claim
 from suite.leaderboard.claims import as_json, conclude, weigh
 from suite.leaderboard.standing import standing
+from suite.leaderboard.text import claim_lines
 from suite.results.stats import Outcome
 
 
@@ -134,3 +137,116 @@ def test_a_claim_is_weighed_at_the_densities_it_speaks_of() -> None:
     assert weigh(claim(densest=0.1), judged).tasks[0].rows == ()
     with pytest.raises(ValidationError, match="denser than densest"):
         claim(densest=0.1, sparsest=0.5)
+
+
+def moves(source: str, *rivals: str, carry: str = "both") -> dict[str, object]:
+    """Transfers from a source to the toy task."""
+    return {"sources": [source], "targets": ["vision/toy"], "rivals": list(rivals), "carry": carry}
+
+
+def about_transfers(**changed: object) -> Claim:
+    return claim(schema_version=2, tasks=[], **changed)
+
+
+def test_a_claim_about_transfers_is_weighed_by_entries_of_the_pair_alone() -> None:
+    own = measured(never, "imp")  # an ordinary entry of the target, which says the opposite
+    judged = [standing(own), standing(transferred()), standing(transferred(never, "mask", carry="mask"))]
+    found = weigh(about_transfers(transfers=[moves("vision/other")]), judged)
+    assert found.conclusion == "holds"
+    assert [(task.task, task.conclusion) for task in found.tasks] == [("vision/other to vision/toy", "holds")]
+    masks = weigh(about_transfers(transfers=[moves("vision/other", carry="mask")]), judged)
+    assert [(task.task, task.conclusion) for task in masks.tasks] == [
+        ("vision/other to vision/toy, mask", "does not hold")
+    ]
+    assert weigh(about_transfers(transfers=[moves("vision/third")]), judged).conclusion == "not measured"
+    ordinary = weigh(claim(), [standing(transferred(never))])
+    assert ordinary.conclusion == "not measured"
+
+
+def test_a_transfer_on_a_substitute_stands_beside_and_never_colours() -> None:
+    judged = [standing(transferred(never))]
+    about = about_transfers(
+        transfers=[moves("vision/large"), moves("vision/huge")], substitute_transfers=[moves("vision/other")]
+    )
+    found = weigh(about, judged)
+    assert found.conclusion == "not measured"
+    assert found.beside == ("on vision/other to vision/toy (smoke): the opposite is seen",)
+
+
+def test_sources_are_compared_on_the_same_target() -> None:
+    def lifted(arm: str, level: int, replicate: int) -> float:
+        noise = random.Random(f"{level} {replicate}").gauss(0, 1e-3)
+        return fading(arm, level, replicate) + (0.03 + noise if arm == "winning" else 0.0)
+
+    judged = [standing(transferred(lifted, "large", "vision/large")), standing(transferred(entry_id="small"))]
+    about = about_transfers(against="source", transfers=[moves("vision/large", "vision/other")])
+    found = weigh(about, judged)
+    (task,) = found.tasks
+    assert (found.conclusion, task.task) == ("holds", "vision/large rather than vision/other to vision/toy")
+    (row,) = task.rows
+    assert (row.ours, row.verdict.against, row.verdict.n) == ("large", "small", 3)
+    assert row.verdict.difference == pytest.approx(0.03, abs=0.005)
+    turned = weigh(about_transfers(against="source", transfers=[moves("vision/other", "vision/large")]), judged)
+    assert turned.conclusion == "does not hold"
+    # The source itself is no target of its own, nor its rival's.
+    itself = {"sources": ["vision/toy"], "targets": ["vision/toy"], "rivals": ["vision/other"]}
+    assert weigh(about_transfers(against="source", transfers=[itself]), judged).tasks == ()
+
+
+def test_two_arms_of_one_entry_are_compared() -> None:
+    judged = [standing(measured(method=method("imp")))]
+    found = weigh(claim(schema_version=2, arm="reinit", against="random"), judged)
+    (row,) = found.tasks[0].rows
+    assert (found.conclusion, row.ours, row.counts) == ("holds", "reinit", {"wins": 4})
+    behind = weigh(claim(schema_version=2, arm="random", against="reinit", densest=0.5), judged)
+    assert behind.conclusion == "does not hold"
+    assert len(behind.tasks[0].rows[0].verdict.densities) == 1
+    assert weigh(claim(schema_version=2, arm="shuffled_mask", against="random"), judged).conclusion == "not measured"
+
+
+def test_one_threshold_for_all_layers_is_compared_with_one_a_layer() -> None:
+    def lower(arm: str, level: int, replicate: int) -> float:
+        noise = random.Random(f"{arm} {level} {replicate}").gauss(0, 1e-3)
+        return fading(arm, level, replicate) - (0.05 + noise if arm == "winning" else 0.0)
+
+    judged = [
+        standing(measured(method=method("imp"))),
+        standing(measured(lower, "layers", method=method("imp-layerwise"))),
+        standing(measured(entry_id="snip", method=method("snip"))),
+    ]
+    found = weigh(claim(schema_version=2, against="layerwise"), judged)
+    rows = {row.standing.entry.id: (row.verdict.against, row.verdict.verdict, row.aside) for row in found.tasks[0].rows}
+    assert rows["imp"] == ("layers", "wins", "")
+    assert rows["snip"][2] == "other method"
+    assert found.conclusion == "holds"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"schema_version": 1, "arm": "reinit"}, "schema_version 2"),
+        ({"schema_version": 2}, "schema_version 2 if it has"),
+        ({"schema_version": 2, "against": "source"}, "takes transfers with rivals"),
+        ({"schema_version": 2, "transfers": [moves("vision/a", "vision/b")]}, "against = source is needed"),
+        ({"schema_version": 2, "arm": "random"}, "arm = random is not compared with random"),
+        ({"schema_version": 2, "against": "layerwise", "transfers": [moves("vision/a")]}, "it takes no transfers"),
+    ],
+)
+def test_a_claim_says_what_it_compares(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        claim(**fields)
+
+
+def test_people_read_numbers_intervals_and_sizes_and_what_would_decide() -> None:
+    def noisy(arm: str, level: int, replicate: int) -> float:
+        return 0.9 + (0.05 if arm == "winning" else 0.0) * (replicate - 0.7)
+
+    about = claim(tasks=["vision/unseen"], substitutes=["vision/toy"], densest=0.6)
+    text = "\n".join(claim_lines([weigh(about, [standing(measured(noisy))])], 400))
+    assert "vision/paper-says: not measured" in text
+    assert "about toys, networks of toys, densities from 60 % down; Morcos et al. 2019" in text
+    assert "on vision/toy (smoke): undecided" in text
+    assert "beside, vision/toy: imp (smoke, 3 replicates, 2 densities): at 41 % winning 0.915, random 0.9;" in text
+    assert re.search(
+        r"winning is ahead by 0\.015 \[−?[\d.]+, [\d.]+\]: undecided, about \d+ replicates would decide", text
+    )
