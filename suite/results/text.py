@@ -34,13 +34,11 @@ def score_lines(run: RunView) -> list[str]:
 
     Of transfers there is one a target, whose dense network is the same beside all sources.
     """
-    found = {
-        _name(view) if view.source is None else f"{view.spec.id} {view.spec.scale}": view.scores for view in run.tasks
-    }
-    return [
-        f"{name}: " + "; ".join(f"{model} {words.scores(own)}" for model, own in scores.items())
-        for name, scores in found.items()
-    ]
+    lines = []
+    for view in run.tasks:
+        name = _name(view) if view.source is None else f"{view.spec.id} {view.spec.scale}"
+        lines.append(f"{name}: " + "; ".join(f"{model} {words.scores(own)}" for model, own in view.scores.items()))
+    return list(dict.fromkeys(lines))
 
 
 def transfer_lines(matrix: Matrix, width: int) -> list[str]:

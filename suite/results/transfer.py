@@ -4,6 +4,7 @@ Pure functions of curves. A gain is the verdict of the pair's own report; source
 winning curves over log-density, paired by replicate, since all train on the target's streams.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -143,13 +144,19 @@ class Matrix:
 
 
 def matrices(tasks: Iterable[tuple[TaskView, Judgement]]) -> list[Matrix]:
-    """The transfers of a run, from its tasks and what their curves say; none in a run without."""
-    groups: dict[tuple[str, str, str], list[Pair]] = {}
+    """The transfers of a run, from its tasks and what their curves say; none in a run without.
+
+    Where two have one target, source and name, such as `imp+changed` at two rewind steps, the second is of a matrix of
+    its own.
+    """
+    groups: dict[tuple[str, str, str, int], list[Pair]] = {}
+    seen = Counter[tuple[str, ...]]()
     for view, judgement in tasks:
         if (source := view.source) is not None:
-            group = groups.setdefault((view.spec.scale, source.method.name, source.carry), [])
-            group.append(Pair(view, source, judgement))
-    return [_matrix(*key, pairs) for key, pairs in groups.items()]
+            pair, kind = Pair(view, source, judgement), (view.spec.scale, source.method.name, source.carry)
+            groups.setdefault((*kind, seen[*kind, *pair.place]), []).append(pair)
+            seen[*kind, *pair.place] += 1
+    return [_matrix(scale, method, carry, pairs) for (scale, method, carry, _), pairs in groups.items()]
 
 
 def _matrix(scale: str, method: str, carry: str, found: Sequence[Pair]) -> Matrix:

@@ -12,7 +12,7 @@ from suite.results import transfer_words
 from suite.results.area import heights
 from suite.results.curve import curves_of
 from suite.results.judge import judge
-from suite.results.text import judged
+from suite.results.text import judged, score_lines
 from suite.results.transfer import matrices, rank_over_all, rank_sources, short_names
 from suite.results.view import RunView
 
@@ -98,6 +98,20 @@ def test_what_is_carried_and_at_which_scale_are_matrices_apart_and_other_tasks_n
     found = matrices(judged(RunView("", "", (both, mask, view(papers)))))
     assert [(each.carry, len(each.pairs)) for each in found] == [("both", 1), ("mask", 1)]
     assert transfer_words.title(found[1]) == "Transfer of imp tickets, mask only, smoke"
+
+
+def test_transfers_that_differ_in_more_than_their_names_are_all_shown() -> None:
+    """Such as `--set rewind_step=10` and `=20` in one folder, both of which are called `imp+changed`."""
+    twice = judged(RunView("", "", (pair("wide", "narrow", 0.01), pair("wide", "narrow", 0.03))))
+    assert [[each.view for each in found.pairs.values()] for found in matrices(twice)] == [
+        [view] for view, _ in twice
+    ]  # fmt: skip
+
+
+def test_the_dense_scores_of_a_target_are_said_once_beside_all_sources() -> None:
+    assert [line.split(":")[0] for line in score_lines(run())] == [f"{WIDE} smoke", f"{NARROW} smoke"]
+    tasks = (view(papers), view(lambda *place: papers(*place) - 0.1))
+    assert len(score_lines(RunView("", "", tasks))) == 2  # of one name, with other numbers
 
 
 def test_a_transferred_winning_ticket_is_expected_only_where_it_is_trained_and_hangs_on_no_sparser_one() -> None:
