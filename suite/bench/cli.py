@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from suite.arguments import Data, Threads
+from suite.arguments import Data, Threads, Workers
 from suite.printing import print_json, print_table
 
 app = typer.Typer(name="bench", no_args_is_help=True, help="Measure the suite's own speed on this machine.")
@@ -90,3 +90,34 @@ def plan(
         ["command", "seconds", "CPU seconds", "memory, MB"],
         [[m.command, f"{m.seconds:.2f}", f"{m.cpu_seconds:.2f}", f"{m.memory / 1e6:.0f}"] for m in found.measured],
     )
+
+
+@app.command("input")
+def time_input(
+    domain: Annotated[str, typer.Option("--domain", help="The domain whose input is timed.")] = "vision",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds, each of which times every side once.")] = 11,
+    workers: Workers = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")] = False,
+) -> None:
+    """Time a domain's input beside the usual way to read the same data, interleaved in one run of one thread.
+
+    The times are medians over the rounds, the ratios medians of each round's ratio to its first side. Run it on a
+    machine that does nothing else: the load is printed. CPU seconds are those of this process, without its workers'.
+    """
+    from suite.bench.input import measure
+    from suite.experiment.runtime import Runtime
+
+    times = measure(domain, rounds, Runtime(workers=workers or 0))
+    if as_json:
+        print_json(times.as_json())
+        return
+    for compared in times.comparisons:
+        print_table(
+            f"{compared.name}: {times.rounds} rounds of {compared.steps} steps, {times.threads} thread, "
+            f"{times.workers} worker(s), load {times.load[0]:.2f}",
+            ["side", "ms a step", "times the first", "CPU ms", "times the first's"],
+            [
+                [s.name, f"{1e3 * s.seconds:.2f}", f"{s.ratio:.3f}", f"{1e3 * s.cpu_seconds:.2f}", f"{s.cpu_ratio:.3f}"]
+                for s in compared.sides
+            ],
+        )

@@ -2,16 +2,15 @@
 
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from suite.bench.sides import Side, interleaved
 from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Learner, Span
@@ -26,25 +25,6 @@ from suite.tickets.mask import Mask
 DENSITIES = (1.0, 0.2, 0.01)
 REPLICATE = 1000
 """One that no result is reported of."""
-
-
-Times = tuple[float, float]
-"""Wall and CPU seconds of a step."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One way to take steps: median wall and CPU seconds of a step over the rounds, and both against the bare loop's.
-
-    A ratio is the median of the rounds' ratios, each of two neighbours in time, so that a machine that slows down for a
-    while slows both. On a busy machine the CPU's is the better one; on a graphics card it says nothing.
-    """
-
-    name: str
-    seconds: float
-    ratio: float
-    cpu_seconds: float
-    cpu_ratio: float
 
 
 @dataclass(frozen=True)
@@ -72,27 +52,8 @@ def measure(spec: TaskSpec, rounds: int, steps: int, runtime: Runtime) -> StepTi
     """
     with reproducible(runtime), ExitStack() as attached:
         sides = _sides(spec, steps, rounds, runtime, attached)
-        found: dict[str, list[Times]] = {name: [] for name in sides}
-        for turn in range(rounds + 1):
-            for name, take in sides.items():
-                started, cpu = time.perf_counter(), time.process_time()
-                take()
-                if runtime.kind == "cuda":
-                    torch.cuda.synchronize(runtime.device)
-                if turn:
-                    ended = time.perf_counter(), time.process_time()
-                    found[name].append(((ended[0] - started) / steps, (ended[1] - cpu) / steps))
-    return StepTimes(spec.id, spec.scale, rounds, steps, runtime.threads, os.getloadavg(), _against_bare(found))
-
-
-def _against_bare(found: Mapping[str, Sequence[Times]]) -> tuple[Side, ...]:
-    bare = next(iter(found.values()))
-
-    def compared(times: Sequence[Times], kind: int) -> tuple[float, float]:
-        ratios = (mine[kind] / base[kind] for mine, base in zip(times, bare, strict=True))
-        return median(each[kind] for each in times), median(ratios)
-
-    return tuple(Side(name, *compared(times, 0), *compared(times, 1)) for name, times in found.items())
+        found = interleaved(sides, rounds, steps, runtime)
+    return StepTimes(spec.id, spec.scale, rounds, steps, runtime.threads, os.getloadavg(), found)
 
 
 def _sides(

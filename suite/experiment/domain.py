@@ -38,6 +38,9 @@ class Manifest(Frozen):
     computing: tuple[str, ...] = Field(
         default=(), description="distributions that the bits of its results depend on, besides python, torch and numpy"
     )
+    input_bench: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = Field(
+        default=None, description="function that offers what `lottery bench input` times, module:name"
+    )
     result_versions: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default={}, description="version of each of its learners and cohorts, by module:name"
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from suite.bench.step import Side, _against_bare
+from suite.bench.sides import Side, against_first
 from suite.cli import app
 
 WORDS = ["bench", "step", "vision/mnist5k-lenet300", "--threads", "1"]
@@ -38,7 +38,7 @@ def test_every_side_is_timed_in_every_round() -> None:
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
     found = {"bare": [(1.0, 2.0), (2.0, 4.0), (10.0, 6.0)], "other": [(1.5, 2.0), (4.0, 8.0), (10.0, 12.0)]}
-    assert _against_bare(found)[1] == Side("other", 4.0, 1.5, 8.0, 2.0)
+    assert against_first(found)[1] == Side("other", 4.0, 1.5, 8.0, 2.0)
 
 
 def test_a_task_without_a_loss_on_batches_is_refused() -> None:
