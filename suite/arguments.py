@@ -73,6 +73,14 @@ From = Annotated[
     list[Path] | None, typer.Option("--from", help="A run, or an exported one, whose finished cells are taken over.")
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Say what it would do and cost, without doing it.")]
+Measure = Annotated[
+    bool | None,
+    typer.Option(
+        "--measure/--no-measure",
+        help="Take the time from some steps on this machine, no data needed; by default at the scale paper.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
 
 

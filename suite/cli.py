@@ -22,6 +22,7 @@ from suite.arguments import (
     Jobs,
     Json,
     Levels,
+    Measure,
     MethodOption,
     OneTask,
     Out,
@@ -126,25 +127,34 @@ def show(
 def plan(
     tasks: Tasks, scale: ScaleOption = None, method: MethodOption = None, replicates: Replicates = None,
     levels: Levels = None, at: At = None, arms: Arms = None, seed: Seed = None, change: Set = None,
-    device: Device = None, plugin: Plugin = None, execution: Exec = None, as_json: Json = False,
+    device: Device = None, data: Data = None, plugin: Plugin = None, execution: Exec = None,
+    measure: Measure = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Say what a run would do and cost, without doing it."""
+    """Say what a run would do and cost, without doing it.
+
+    The time is the task's own figure for an ordinary core, or what some steps of its network take on this machine.
+    """
     from suite.choose import choose
     from suite.experiment.plan import cost_of_all
+    from suite.measuring import measured
     from suite.run import plans_of
 
-    options = run_options(replicates, levels, at, arms, seed, device, execution)
+    options = run_options(replicates, levels, at, arms, seed, device, execution) | given(data=data)
     chosen = choose(tasks, scale, names_in(method), options, change or (), plugin or ())
-    plans = plans_of(chosen, plugin or ())
+    timed = measured(chosen, measure)
+    plans = plans_of(timed.tasks, plugin or ())
     if as_json:
         costs = [{"task": p.task.spec.id, "scale": p.task.spec.scale, **vars(p.cost())} for p in plans]
         cells = list(map(cell_json, {cell.key: cell for p in plans for cell in p}.values()))
-        print_json({"schema": 1, "tasks": costs, "total": vars(cost_of_all(plans)), "cells": cells})
+        total = vars(cost_of_all(plans))
+        print_json({"schema": 1, "tasks": costs, "total": total, "measured": timed.notes, "cells": cells})
         return
     rows = [plan_row(f"{p.task.spec.id} {p.task.spec.scale} {p.task.method.name}", p.cost()) for p in plans]
     if len(plans) > 1:
         rows.append(plan_row("in all, a shared cell once", cost_of_all(plans)))
     print_table("Plan (time on one core)", PLAN_COLUMNS, rows)
+    for note in timed.notes:
+        typer.echo(note)
 
 
 @app.command()

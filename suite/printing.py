@@ -25,9 +25,17 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min"
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them, one decimal: minutes, hours, days or years."""
+    for unit, size, limit in (("min", 60.0, 180.0), ("h", 3600.0, 72.0), ("days", 86400.0, 1000.0)):
+        if seconds < limit * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / (365.25 * 86400):,.1f} years"
+
+
 def plan_row(name: str, cost: "Cost") -> list[str]:
     """A row of the table of a plan."""
-    return [name, str(cost.cells), f"{cost.steps:,}", f"{cost.flops:.3g}", minutes(cost.seconds)]
+    return [name, str(cost.cells), f"{cost.steps:,}", f"{cost.flops:.3g}", duration(cost.seconds)]
 
 
 def cell_json(cell: "Cell") -> dict[str, Any]:

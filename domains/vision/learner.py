@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from domains.vision.batches import Reading
+from domains.vision.batches import Batches, Reading
 from domains.vision.datasets import Dataset
+from domains.vision.made_up import MadeUp
 from domains.vision.models import Model
 from suite.experiment.learner import Span, Split
 from suite.experiment.runtime import Runtime
@@ -50,12 +51,23 @@ class VisionLearner(SupervisedLearner):
         """Raise UsageError for a batch larger than the training set."""
         check_batch(spec.training.batch, Dataset.of_data(spec.data.name, spec.data.settings).examples)
 
-    def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
+    @classmethod
+    def stand_in(cls, spec: TaskSpec, runtime: Runtime) -> "VisionLearner":
+        """The learner on random images of the task's size and classes, whose data need not be there."""
+        dataset = Dataset.of_data(spec.data.name, spec.data.settings)
+        batches = MadeUp(dataset.shape, dataset.classes, spec.training.batch, runtime)
+        return cls(spec, Streams(spec.hash, 0), Span(0, spec.training.total_steps), runtime, batches)
+
+    def __init__(
+        self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime, batches: Batches | None = None
+    ) -> None:
         settings = VisionSettings.read(spec.training.settings, "training.settings")
         self._autocast = None if settings.autocast is None else torch.bfloat16
         self._layout = torch.channels_last if settings.channels_last else torch.preserve_format
-        dataset = Dataset.of_data(spec.data.name, spec.data.settings)
-        self._batches = dataset.batches(spec.data, Reading(spec.training.batch, span.last, streams, runtime))
+        if batches is None:
+            dataset = Dataset.of_data(spec.data.name, spec.data.settings)
+            batches = dataset.batches(spec.data, Reading(spec.training.batch, span.last, streams, runtime))
+        self._batches = batches
         super().__init__(spec, streams, span, runtime, lambda: _network(spec).to(memory_format=self._layout))
 
     def loss(self, step: int) -> Tensor:

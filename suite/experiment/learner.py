@@ -67,7 +67,8 @@ class Learner(Protocol):
     So that a plan refuses what a run would, a learner class may say more of itself, all of it optional: `components`,
     the readers of a task's tables (`suite.experiment.component.Components`); `parameter_shapes(spec)`, a classmethod
     that gives the shapes of the model's parameters by name, without data; and `check_spec(spec)`, a classmethod that
-    raises UsageError for settings that do not go together.
+    raises UsageError for settings that do not go together. `stand_in(spec, runtime)`, a classmethod too, is the learner
+    on made-up data of the task's sizes, so that a step can be timed where the data are not, at any `training.batch`.
     """
 
     model: "nn.Module"

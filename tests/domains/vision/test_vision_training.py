@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from domains.vision.batches import EVALUATION_PIXELS, at_once
 from domains.vision.learner import VisionLearner
 from suite.experiment.errors import UsageError
+from suite.experiment.flops import count
 from suite.experiment.learner import Snapshot, Span
+from suite.experiment.registry import Registry
+from suite.experiment.runtime import Runtime
 from suite.experiment.schedules import learning_rate
 from suite.experiment.taskfile import Task
 from suite.tickets.enforce import enforce
@@ -72,18 +75,29 @@ def test_a_real_step_of_vgg19_keeps_pruned_weights_at_zero_and_moves_the_others(
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "side", "classes", "stem"), [("adam", 32, 10, "3x3"), ("sgd", 224, 1000, "7x7-pool")]
+    ("name", "classes"),
+    [
+        ("cifar100-vgg19-adam", 100),
+        ("svhn-resnet50-adam", 10),
+        ("imagenet-resnet50-sgd", 1000),
+        ("places365-vgg19-sgd", 365),
+    ],
 )
-def test_a_real_step_of_resnet50_trains_every_layer(optimizer: str, side: int, classes: int, stem: str) -> None:
-    data = {"side": side, "labels": classes, "train": 2, "validation": 1, "test": 1}
-    changes = {f"data__settings__{key}": value for key, value in data.items()}
-    made = learner(task("resnet50", f"morcos2019-{optimizer}", training__batch=2, model__stem=stem, **changes))
+def test_a_real_step_of_a_paper_task_trains_every_layer_at_full_size_and_costs_what_the_task_says(
+    name: str, classes: int
+) -> None:
+    """As many images as batch norm needs, where the task has 512."""
+    spec = Registry().find(f"vision/{name}").at("paper").spec
+    few = spec.model_copy(update={"training": spec.training.model_copy(update={"batch": 2})})
+    made = VisionLearner.stand_in(few, Runtime())
     before = {name: value.clone() for name, value in made.model.state_dict().items()}
-    made.advance(1)
+    with count(made.model) as flops:
+        made.advance(1)
     after = made.model.state_dict()
     assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
     assert made.trace()[0]["loss"] == pytest.approx(torch.tensor(float(classes)).log().item(), rel=0.5)
     assert set(made.evaluate("validation")) == {"accuracy", "loss"}
+    assert flops.dense * spec.training.batch / 2 == pytest.approx(spec.cost.flops_per_step, rel=0.01)
 
 
 def half_of(made: VisionLearner) -> Mask:
