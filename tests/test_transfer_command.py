@@ -12,7 +12,6 @@ from suite.experiment import domain as domain_module
 from suite.experiment.domain import Domain
 from suite.experiment.errors import UsageError
 from suite.experiment.methods import methods
-from suite.leaderboard.submit import submissions
 from suite.tickets.arms import ARMS
 from suite.transfer_cli import folder_name
 
@@ -109,12 +108,6 @@ def test_a_sources_own_run_spares_the_transfer_its_ladder(plugin: Path, tmp_path
     lottery("run", "tutorial/breast-cancer", *FEW, "--plugin", plugin, "--out", tmp_path / "own")
     done = transfer(plugin, tmp_path / "run", "--from", str(tmp_path / "own"))
     assert "2 cells taken from" in done.stderr  # the dense runs, with the masks of level 1
-
-
-def test_a_transfer_is_no_submission_yet(plugin: Path, tmp_path: Path) -> None:
-    transfer(plugin, tmp_path / "run")
-    with pytest.raises(UsageError, match=r"is a transfer from tutorial/breast-cancer: entries have no source yet"):
-        submissions(tmp_path / "run", author="Ada", plugins=[plugin])
 
 
 @pytest.mark.parametrize(
