@@ -1,0 +1,84 @@
+"""The same training by stable-baselines3 alone, its environments, wrappers and A2C: what our speed is measured by."""
+
+from typing import Any
+
+from stable_baselines3 import A2C
+from stable_baselines3.common.env_util import make_atari_env, make_vec_env
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+
+from domains.rl.coefficients import Coefficients
+from domains.rl.environments import Environment
+from domains.rl.models import Model
+from domains.rl.optimizers import Optimizer
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.task import Data, TaskSpec
+
+ENDLESS = 2**62
+
+
+class StableBaselines3:
+    """A2C with a task's network, optimizer and coefficients, in as many environments as the task has.
+
+    Limits on the probability ratio and on advantages, which cost next to nothing, are left out. Raises UsageError for a
+    task with normalised rewards, and RunError without OpenCV, by which Atari's wrappers make pictures smaller.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        settings = Coefficients.read(spec.training.settings, "training.settings")
+        if settings.normalize_rewards:
+            raise UsageError(f"{spec.id} normalises rewards, which its peer does not: name another task")
+        model, optimizer = Model.of(spec.model), Optimizer.of(spec.training.optimizer)
+        atari = spec.data.name == "atari"
+        self.name = f"stable-baselines3: {'make_atari_env' if atari else 'make_vec_env'} + A2C"
+        self._environments = (
+            _games(spec.data, settings.n_envs) if atari else make_vec_env(spec.data.name, settings.n_envs)
+        )
+        self._agent = A2C(
+            model.policy,
+            self._environments,
+            learning_rate=optimizer.lr,
+            n_steps=settings.n_steps,
+            gamma=settings.gamma,
+            gae_lambda=settings.gae_lambda,
+            ent_coef=settings.ent_coef,
+            vf_coef=settings.vf_coef,
+            max_grad_norm=settings.max_grad_norm,
+            normalize_advantage=settings.normalize_advantage,
+            policy_kwargs={
+                **model.arguments,
+                "optimizer_class": optimizer.torch_class,
+                "optimizer_kwargs": {key: value for key, value in optimizer.arguments.items() if key != "lr"},
+            },
+            device="cpu",
+        )
+        self._agent.set_logger(Logger(folder=None, output_formats=[]))
+        _, self._callback = self._agent._setup_learn(ENDLESS)
+
+    def advance(self, steps: int) -> None:
+        """Take so many updates, as `learn` does."""
+        agent = self._agent
+        assert agent.env is not None
+        for _ in range(steps):
+            agent.collect_rollouts(agent.env, self._callback, agent.rollout_buffer, agent.n_steps)
+            agent.train()
+
+
+def _games(data: Data, environments: int) -> VecEnv:
+    try:
+        import cv2  # noqa: F401 (stable-baselines3 says so late, and in a traceback)
+    except ModuleNotFoundError as error:
+        raise RunError("stable-baselines3's Atari wrappers need OpenCV: pip install opencv-python-headless") from error
+    import ale_py
+    import gymnasium
+
+    gymnasium.register_envs(ale_py)
+    own: Any = Environment.of_data(data.name, data.settings)
+    game = "".join(word.title() for word in own.game.split("_"))
+    wrapper = {
+        "noop_max": own.noop_max, "frame_skip": own.frame_skip, "screen_size": own.pixels,
+        "terminal_on_life_loss": own.terminal_on_life_loss, "clip_reward": own.clip_rewards,
+    }  # fmt: skip
+    return VecFrameStack(
+        make_atari_env(f"{game}NoFrameskip-v4", environments, seed=0, wrapper_kwargs=wrapper), own.frame_stack
+    )
