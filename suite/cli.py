@@ -214,12 +214,30 @@ def status(folder: Folder, as_json: Json = False) -> None:
 
 
 @app.command()
-def report(folder: Folder, as_json: Json = False) -> None:
+def report(
+    folder: Folder,
+    play: Annotated[
+        float | None,
+        typer.Option(
+            "--play",
+            min=0.0,
+            max=1.0,
+            help="Show an episode of the dense network, and of the winning and random ticket of about this density.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Write the report of a run from the cells that are finished, and print its summary."""
     from suite.finished import view_of
     from suite.run import write
 
     view = view_of(folder)
+    if play is not None:
+        from suite.play import played
+
+        if as_json:
+            raise UsageError("--play draws in the page, which --json does not write: leave one of them out")
+        view = played(view, folder, play)
     if as_json:
         from suite.results.report import as_json as report_json
 

@@ -21,10 +21,11 @@ from domains.rl.environments import Environment, fingerprint, make
 from domains.rl.models import Model
 from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
 from domains.rl.optimizers import Optimizer
+from domains.rl.playing import film, mean_return
 from suite.experiment import snapshot as dense
 from suite.experiment.component import Components
 from suite.experiment.errors import Diverged, UsageError
-from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.learner import Film, Peer, Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.schedules import Schedule, learning_rate
 from suite.experiment.streams import Streams
@@ -54,6 +55,13 @@ class A2CLearner:
         with torch.random.fork_rng(devices=[]):
             agent = A2C(model.policy, make(spec.data, 1, [0]), policy_kwargs=model.arguments, device="cpu")
         return {name: tuple(parameter.shape) for name, parameter in agent.policy.named_parameters()}
+
+    @classmethod
+    def peer(cls, spec: TaskSpec) -> Peer:
+        """The same training by stable-baselines3 and its own environments."""
+        from domains.rl.peer import StableBaselines3
+
+        return StableBaselines3(spec)
 
     @classmethod
     def check_spec(cls, spec: TaskSpec) -> None:
@@ -150,13 +158,19 @@ class A2CLearner:
         `training_return`: mean of the last `window` training episodes (P2's metric, the same for every split). Returns
         are undiscounted and unscaled. A policy whose logits are not finite has the return NaN.
         """
+        episodes = self._settings.evaluation_episodes
+        together, seed = self._settings.evaluation_envs or episodes, self._evaluation_seed(split)
         try:
-            fresh = self._evaluation_return(SPLITS.index(split))
+            fresh = mean_return(self.model, self._spec.data, episodes, together, seed)
         except ValueError as error:
             if not _of_logits(error):
                 raise
             fresh = math.nan
         return {"evaluation_return": fresh, "training_return": self._training_return()}
+
+    def play(self, split: Split, most: int) -> Film:
+        """One new episode of those of a split, actions sampled; at most `most` pictures."""
+        return film(self.model, self._spec.data, self._evaluation_seed(split), most)
 
     def trace(self) -> Sequence[Mapping[str, float]]:
         """`training_return` at up to 100 steps."""
@@ -226,32 +240,8 @@ class A2CLearner:
         # Before the first episode ends, what the running ones have got so far: a lower bound.
         return float(np.mean(self._returns if self._returns else self._environments.running))
 
-    @torch.no_grad()
-    def _evaluation_return(self, split: int) -> float:
-        seed = self._streams.seed("evaluation", split)
-        episodes = self._settings.evaluation_episodes
-        environments = make(self._spec.data, self._settings.evaluation_envs or episodes, [seed])
-        generator = torch.Generator().manual_seed(seed)
-        # Every environment has its number of episodes from the start: whoever ends first does not play for others.
-        left = np.bincount(np.arange(episodes) % environments.num_envs, minlength=environments.num_envs)
-        returns: list[tuple[int, float]] = []
-        observed = environments.reset()
-        while left.any():
-            seen = torch.as_tensor(observed, device=self.model.device)
-            categorical = self.model.get_distribution(seen).distribution
-            assert isinstance(categorical, torch.distributions.Categorical)
-            actions = torch.multinomial(categorical.probs.cpu(), 1, generator=generator).numpy().ravel()
-            observed = environments.step(actions)[0]
-            for i, value in environments.finished:
-                if left[i]:
-                    returns.append((i, value))
-                    left[i] -= 1
-                    if not left[i]:
-                        environments.rest(i)
-            environments.finished.clear()
-        environments.close()
-        # In the environments' order, whatever the order of their ends: a sum's bits hang on it.
-        return float(np.mean([value for _, value in sorted(returns, key=lambda found: found[0])]))
+    def _evaluation_seed(self, split: Split) -> int:
+        return self._streams.seed("evaluation", SPLITS.index(split))
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from domains.rl.episodes import Array, Episodes
+from domains.rl.pictures import drawn
 
 
 class Replayed(Episodes):
@@ -41,6 +42,10 @@ class Replayed(Episodes):
     def rest(self, environment: int) -> None:
         """Leave this environment as it is from now on: it is neither stepped nor begun anew."""
         self._resting.add(environment)
+
+    def picture(self, environment: int) -> NDArray[np.uint8]:
+        """The environment as gymnasium draws it."""
+        return drawn(self._single[environment])
 
     def close(self) -> None:
         """Close every environment."""

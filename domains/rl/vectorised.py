@@ -6,7 +6,7 @@ in `infos[i]["terminal_observation"]`, and an end by the time limit marked `Time
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 from torch import Tensor
+
+from suite.experiment.errors import UsageError
 
 
 class Environments(VecEnv):
@@ -23,6 +25,7 @@ class Environments(VecEnv):
     unscaled; whoever reads it clears it. `running` holds the returns of the episodes in progress.
     """
 
+    pictures_per_second: ClassVar[float] = 30.0
     finished: list[tuple[int, float]]
     running: NDArray[np.float64]
 
@@ -36,6 +39,10 @@ class Environments(VecEnv):
 
     def rest(self, environment: int) -> None:
         """The episodes of this environment are not looked at any more: one that costs time to step may stand still."""
+
+    def picture(self, environment: int) -> NDArray[np.uint8]:
+        """An environment as it is now, for people: (height, width, 3). Raises UsageError where it cannot be drawn."""
+        raise UsageError(f"{type(self).__name__} cannot be drawn: it has no pictures")
 
     def close(self) -> None:
         """Nothing to release."""

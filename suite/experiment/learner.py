@@ -13,6 +13,7 @@ from suite.experiment.task import TaskSpec
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 Split = Literal["train", "validation", "test"]
@@ -126,6 +127,36 @@ class Copying(Protocol):
 
     def weights_replaced(self) -> None:
         """Copy again: called once before the first step, when the ticket's weights are in `model` and masked."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """An episode to be looked at: pictures (height, width, 3) of uint8, how many a second, the score when it ended.
+
+    `whole`: it went on to its end; else the score is that of what is seen.
+    """
+
+    pictures: Sequence["NDArray[Any]"]
+    per_second: float
+    score: float
+    whole: bool
+
+
+@runtime_checkable
+class Playing(Protocol):
+    """A learner whose model acts in an environment that can be drawn."""
+
+    def play(self, split: Split, most: int) -> Film:
+        """One episode with the present weights, of at most `most` pictures; alters no stream and no buffer."""
+
+
+class Peer(Protocol):
+    """The same training by another library, for `lottery bench peer`; a learner class may have a classmethod `peer`."""
+
+    name: str
+
+    def advance(self, steps: int) -> None:
+        """Take so many optimizer updates."""
 
 
 Build = Callable[[TaskSpec, Streams, Span, Runtime], Learner]

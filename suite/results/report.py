@@ -1,5 +1,6 @@
 """The report of a run: one self-contained HTML page with its plots beside it, and the same as JSON."""
 
+import base64
 import csv
 import io
 from collections.abc import Callable, Iterable
@@ -27,7 +28,7 @@ from suite.results.stability_page import stability_sections
 from suite.results.stability_words import as_json as stability_json
 from suite.results.theme import css_colours, inline, png, style, svg
 from suite.results.transfer_report import matrix_json, matrix_section
-from suite.results.view import RunView, TaskView
+from suite.results.view import Episode, RunView, TaskView
 
 MOST_COLUMNS: Final = 50
 """A table has a column for each of so many replicates; the values of more are in the CSV file."""
@@ -239,6 +240,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
             )
             for i, key in enumerate(keys)
         ],
+        "episodes": [(each, _gif(each, slug, folder)) for each in view.episodes],
         "cost": _cost(view.cells),
         "provenance": _provenance(view),
     }
@@ -250,6 +252,12 @@ def _shown(folder: Path, figure: Figure, name: str, title: str, description: str
     replace_file(folder / f"{name}.svg", text.encode())
     replace_file(folder / f"{name}.png", png(figure))
     return Markup(inline(text, name, title, description))
+
+
+def _gif(episode: Episode, slug: str, folder: Path) -> str:
+    """An episode as an address in the page, its file written beside it."""
+    replace_file(folder / f"{slug}-{episode.arm}.gif", episode.gif)
+    return f"data:image/gif;base64,{base64.b64encode(episode.gif).decode()}"
 
 
 def _csv(cells: Iterable[CellResult]) -> str:

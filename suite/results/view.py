@@ -27,13 +27,27 @@ class TransferSource:
 
 
 @dataclass(frozen=True)
+class Episode:
+    """An episode that a trained network played, to be looked at: a GIF, and its score; `whole` if not cut short."""
+
+    arm: str
+    level: int
+    density: float
+    replicate: int
+    score: float
+    whole: bool
+    gif: bytes
+
+
+@dataclass(frozen=True)
 class TaskView:
     """One task and method of a run: what was asked for, and the cells that are there.
 
     Of a transfer it is one pair: the target, with the tickets of `source`. `at` lists the levels at which arms beside
     the ladder are trained (None: all); `expected` counts the cells of the plan; `references` are the test scores of
     simple models on the same data, by the model's name. `connected` lists the levels whose tickets are tested for
-    linear mode connectivity, and `connections` holds what was measured of them.
+    linear mode connectivity, and `connections` holds what was measured of them. `episodes` are those
+    that a reader asked to see.
     """
 
     spec: TaskSpec
@@ -48,6 +62,7 @@ class TaskView:
     source: TransferSource | None = None
     connected: tuple[int, ...] = ()
     connections: tuple[ConnectionResult, ...] = ()
+    episodes: tuple[Episode, ...] = ()
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:

@@ -1,7 +1,7 @@
 """The environment `Acrobot-v1`."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from gymnasium.envs.classic_control.acrobot import AcrobotEnv
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from domains.rl.environments import Environment
 from domains.rl.episodes import Array, ArrayEpisodes
+from domains.rl.pictures import drawn
 
 
 class AcrobotV1(Environment):
@@ -41,6 +42,12 @@ class Acrobot(ArrayEpisodes):
         super().__init__(envs_per_seed, seeds, *spaces, max_episode_steps, reward_scale)
         self._fastest = np.array([[self._dynamics.MAX_VEL_1], [self._dynamics.MAX_VEL_2]])
         self.reset()
+
+    def picture(self, environment: int) -> NDArray[np.uint8]:
+        """The two links, as gymnasium draws them."""
+        single: Any = self._dynamics  # gymnasium declares the state as None
+        single.state = self.state[:, environment].copy()
+        return drawn(single)
 
     def _move(self, actions: Array) -> tuple[Array, Array]:
         torque = np.array(self._dynamics.AVAIL_TORQUE)[actions]

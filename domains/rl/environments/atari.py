@@ -58,6 +58,8 @@ class Games(Environments):
     `running` are of whole games and count all rewards as the game does, those of these first steps among them.
     """
 
+    pictures_per_second = 15.0
+
     def __init__(self, settings: Atari, envs_per_seed: int, seeds: Sequence[int]) -> None:
         self._settings = settings
         size = settings.pixels

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
 from numpy.typing import NDArray
 from pydantic import Field
 
 from domains.rl.environments import Environment
 from domains.rl.episodes import Array, ArrayEpisodes
+from domains.rl.pictures import drawn
 
 
 class CartPoleV1(Environment):
@@ -41,6 +42,12 @@ class CartPole(ArrayEpisodes):
         spaces = self._dynamics.single_observation_space, self._dynamics.single_action_space
         super().__init__(envs_per_seed, seeds, *spaces, max_episode_steps, reward_scale)
         self.reset()
+
+    def picture(self, environment: int) -> NDArray[np.uint8]:
+        """Cart and pole, as gymnasium draws them."""
+        single = CartPoleEnv()
+        single.state = self.state[:, environment].copy()
+        return drawn(single)
 
     def _move(self, actions: Array) -> tuple[Array, Array]:
         self._dynamics.state = self.state

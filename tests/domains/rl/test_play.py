@@ -1,0 +1,95 @@
+"""`lottery report --play`: the networks of a run at play."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from domains.rl import environments
+from suite.choose import choose
+from suite.experiment.errors import RunError
+from suite.experiment.learner import Playing, Span
+from suite.experiment.loading import builder
+from suite.experiment.registry import Registry
+from suite.experiment.runtime import Runtime
+from suite.experiment.store import Store
+from suite.experiment.streams import Streams
+from suite.finished import view_of
+from suite.play import ARMS, played
+from suite.run import run_tasks, write
+from tests.commands import lottery
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("played") / "run"
+    options = {"executor": "inline", "levels": 2, "replicates": 2, "arms": ("winning", "random"), "at": (2,)}
+    run_tasks(choose(["rl/cartpole"], "smoke", [], options, [], []), folder, [], [], "lottery run")
+    return folder
+
+
+def test_episodes_are_of_the_runs_own_networks_at_the_density_nearest_to_the_one_asked_for(run: Path) -> None:
+    (view,) = played(view_of(run), run, 0.4).tasks
+    assert tuple(episode.arm for episode in view.episodes) == ARMS
+    assert [episode.level for episode in view.episodes] == [0, 2, 2]
+    assert view.episodes[0].density == 1.0
+    assert view.episodes[1].density == pytest.approx(0.36, abs=0.01)
+    assert {episode.replicate for episode in view.episodes} == {0}
+    # CartPole pays 1 a step: as many pictures as the score says, every second one of them.
+    for episode in view.episodes:
+        with Image.open(io.BytesIO(episode.gif)) as image:
+            assert image.n_frames == pytest.approx(min(300, episode.score) / 2, abs=1)  # type: ignore[attr-defined]
+            assert episode.whole == (episode.score < 300)
+
+
+def test_a_network_that_came_out_otherwise_is_not_shown(run: Path) -> None:
+    store = Store.open(run)
+    (request,) = store.requests()
+    cell = next(cell for cell in request.plan if (cell.arm, cell.level, cell.replicate) == ("random", 2, 0))
+    played(view_of(run), run, 0.36)
+    store.drop_snapshot(f"{cell.key}-{cell.span.last}")
+    before = store.cell(cell.key)
+    assert before is not None
+    try:
+        store.put_cell(before.model_copy(update={"weights_digest": "0" * 64}))
+        with pytest.raises(RunError, match="trained again came out differently"):
+            played(view_of(run), run, 0.36)
+    finally:
+        store.put_cell(before)
+
+
+def test_the_page_shows_the_episodes_and_the_files_lie_beside_it(run: Path) -> None:
+    page = write(played(view_of(run), run, 0.36), run).read_text("utf-8")
+    addresses = re.findall(r'<img src="data:image/gif;base64,([^"]+)" alt="(\w+) at', page)
+    assert tuple(arm for _, arm in addresses) == ARMS
+    for address, arm in addresses:
+        assert (run / "report" / f"rl-cartpole-{arm}.gif").read_bytes() == base64.b64decode(address)
+    assert "<h3>Episodes</h3>" not in write(view_of(run), run).read_text("utf-8")
+
+
+def test_a_run_without_such_cells_and_a_page_that_is_not_written_are_refused(run: Path, tmp_path: Path) -> None:
+    refused = lottery("report", str(run), "--play", "0.4", "--json")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    options = {"executor": "inline", "levels": 1, "replicates": 1, "arms": ("winning",)}
+    run_tasks(choose(["rl/cartpole"], "smoke", [], options, [], []), tmp_path / "run", [], [], "lottery run")
+    with pytest.raises(RunError, match=r"--play 0\.4: no task of .* dense, winning, random at one density"):
+        played(view_of(tmp_path / "run"), tmp_path / "run", 0.4)
+
+
+@pytest.mark.parametrize("task_id", ["rl/acrobot", "rl/lunarlander", "rl/atari-breakout"])
+def test_every_kind_of_environment_can_be_drawn(task_id: str) -> None:
+    spec = Registry().find(task_id).at("smoke").spec
+    learner = builder(spec)(spec, Streams(spec.hash, 1000), Span(0, 1), Runtime())
+    assert isinstance(learner, Playing)
+    film = learner.play("test", 4)
+    assert len(film.pictures) == 4
+    assert not film.whole
+    assert all(picture.ndim == 3 and picture.shape[2] == 3 and picture.std() > 0 for picture in film.pictures)
+    assert (film.pictures[0] != film.pictures[-1]).any()
+    again = learner.play("test", 4)
+    assert film.score == again.score
+    assert all((one == two).all() for one, two in zip(film.pictures, again.pictures, strict=True))
+    assert environments.make(spec.data, 1, [0]).pictures_per_second > 0
