@@ -75,11 +75,11 @@ class Claim(Frozen):
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = dump(self)
-        return {key: value for key, value in table.items() if key not in _SINCE_2 or value != _SINCE_2[key]}
+        return {key: value for key, value in table.items() if not _unset(key, value)}
 
     @model_validator(mode="after")
     def _is_of_its_version(self) -> "Claim":
-        new = any(getattr(self, name) != default for name, default in _SINCE_2.items())
+        new = any(not _unset(name, getattr(self, name)) for name in _SINCE_2)
         if (self.schema_version == 2) != (new or self.against in (AGAINST_SOURCE, AGAINST_LAYERWISE)):
             raise ValueError(
                 f"a claim has schema_version 2 if it has {', '.join(_SINCE_2)} or is against {AGAINST_SOURCE} or "
@@ -112,3 +112,8 @@ class Claim(Frozen):
         if both:
             raise ValueError(f"{', '.join(both)} is the claim's own task and a substitute: one of them")
         return self
+
+
+def _unset(key: str, value: Any) -> bool:
+    """Whether a field younger than the first claims is at its default: as it is in Python, or a list as JSON has it."""
+    return key in _SINCE_2 and (tuple(value) if isinstance(value, list) else value) == _SINCE_2[key]
