@@ -70,8 +70,12 @@ def test_a_collection_of_transfers_is_no_source_of_tickets() -> None:
 @pytest.mark.parametrize("name", collections())
 def test_every_task_of_the_suites_own_collections_is_there_at_its_scale(name: str) -> None:
     registry, collection = Registry(), collections()[name]
-    assert collection.named
-    assert all(collection.scale in registry.find(task).scales for task in collection.named)
+    scales = {collection.scale, *(scale for figure in collection.figures for scale in figure.panels)}
+    for scale in scales:
+        for panel in collection.panels(scale):
+            own = scale if panel in [p for figure in collection.figures for p in figure.panels.get(scale, ())] else None
+            for task in (*panel.tasks, *panel.sources, *panel.targets):
+                assert (own or collection.scale) in registry.find(task).scales
 
 
 def test_a_command_that_takes_one_task_names_those_of_a_collection() -> None:
