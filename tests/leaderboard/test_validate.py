@@ -553,7 +553,7 @@ def test_masks_of_tensors_that_the_task_does_not_prune_are_refused(entry: Path) 
         ladder_path(entry, replicate).write_bytes(Ladder.of(forged).to_bytes())
         put(entry, *forged)
     lines = [line for _, line in problems(entry)]
-    assert sum("masks x.0.weight, x.2.weight, the task prunes 0.weight, 2.weight" in line for line in lines) == 4
+    assert sum("masks x.0.weight, x.2.weight, task and method prune 0.weight, 2.weight" in line for line in lines) == 4
 
 
 def test_a_mask_of_no_weights_is_refused(entry: Path) -> None:
