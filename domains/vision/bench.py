@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from domains.vision.batches import Batch, Batches, Reading
+from domains.vision.batches import Batch, Reading
 from domains.vision.data import Images
 from domains.vision.datasets.imagenet import ImageNet
 from domains.vision.inputs import Inputs
@@ -65,26 +65,38 @@ def jpeg(seed: int, size: tuple[int, int]) -> bytes:
 
 
 def steps_of(encoded: list[bytes], runtime: Runtime) -> dict[str, Callable[[], None]]:
-    """Whole training steps of the task's network in its precision, by a loop written by hand and by the learner."""
+    """Whole training steps of one network: by loops written by hand, and by the learner in the task's precision.
+
+    The first loop computes in float32 and torch's usual memory layout, as one writes it; the second in the task's
+    bfloat16 and channels last, so that what it has above the learner is the input's and the loop's alone.
+    """
     spec = Registry().find(TASK).at("lite", {"training.batch": BATCH}).spec
 
-    def learner(batches: Batches) -> VisionLearner:
-        return VisionLearner(spec, STREAMS, Span(0, spec.training.total_steps), runtime, batches)
+    def learner() -> VisionLearner:
+        return VisionLearner(spec, STREAMS, Span(0, spec.training.total_steps), runtime, in_memory(encoded, runtime))
 
-    usual, ours = learner(in_memory(encoded, runtime)), learner(in_memory(encoded, runtime))
-    batches = endless(per_example(encoded))
+    def by_hand(autocast: bool, layout: torch.memory_format) -> Callable[[], None]:
+        made, batches = learner(), endless(per_example(encoded))
+        model, optimizer = made.model.to(memory_format=layout), made.optimizer
 
-    def by_hand() -> None:
-        usual.model.train()
-        for images, labels in islice(batches, STEPS):
-            usual.optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = usual.model(images.to(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            usual.optimizer.step()
+        def take() -> None:
+            model.train()
+            for images, labels in islice(batches, STEPS):
+                optimizer.zero_grad()
+                with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                    logits = model(images.to(memory_format=layout))
+                loss = F.cross_entropy(logits.float(), labels)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
 
-    return {"PIL, DataLoader, a loop": by_hand, "learner": lambda: ours.advance(ours.step + STEPS)}
+        return take
+
+    ours = learner()
+    return {
+        "PIL, DataLoader, a loop": by_hand(False, torch.contiguous_format),
+        "the same in the task's precision": by_hand(True, torch.channels_last),
+        "learner": lambda: ours.advance(ours.step + STEPS),
+    }
 
 
 def small_input(encoded: list[bytes], runtime: Runtime) -> dict[str, Callable[[], None]]:

@@ -25,7 +25,7 @@ def test_every_side_is_timed_against_the_usual_one() -> None:
     table = json.loads(done.stdout)
     assert (table["domain"], table["rounds"], table["threads"], table["workers"]) == ("vision", 1, 1, 0)
     assert [[side["name"] for side in each["sides"]] for each in table["comparisons"]] == [
-        ["PIL, DataLoader, a loop", "learner"],
+        ["PIL, DataLoader, a loop", "the same in the task's precision", "learner"],
         ["PIL, DataLoader", "from memory"],
         ["ImageFolder, DataLoader", "streamed"],
     ]
