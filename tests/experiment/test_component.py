@@ -178,6 +178,8 @@ def test_a_schedule_refuses_what_it_has_not(settings: dict[str, Any], words: str
         ({"name": "step", "milestones": [1, 3]}, [1, 0.1, 0.1, 0.01]),
         ({"name": "step", "milestones": [1, 3], "gamma": 0.5}, [1, 0.5, 0.5, 0.25]),
         ({"name": "inverse-sqrt", "warmup": 1}, [1, 0.7071068, 0.5773503, 0.5]),
+        ({"name": "inverse-sqrt-fairseq", "warmup": 2, "start": 0.2}, [0.2, 0.6, 1, 0.8164966]),
+        ({"name": "inverse-sqrt-fairseq"}, [1, 1, 0.7071068, 0.5773503]),
     ],
 )
 def test_each_schedule_has_its_own_shape(settings: dict[str, Any], factors: list[float]) -> None:
