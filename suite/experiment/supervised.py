@@ -140,6 +140,10 @@ class SupervisedLearner(ABC):
         if value is not None:
             self._trace.append({"step": step, "loss": value})
         self._step += 1
+        self.stepped()
+
+    def stepped(self) -> None:
+        """Called after every step, masks enforced; a learner that averages its weights overrides this."""
 
     def _read_losses(self) -> float:
         """The last loss; all since the last reading must be finite."""
