@@ -63,7 +63,7 @@ def run_tasks(
                 print(f"{count(_adopt(plans, source, store), 'cell')} taken from {source.root}", file=sys.stderr)
             store.put_requests([*others, *mine])
             outcome = _execute(plans, executor, store, loaded, runtime)
-            store.put_requests([*others, *map(_with_references, mine)])
+            store.put_requests([*others, *(_with_references(each, runtime) for each in mine)])
             view = view_of(out)
             return outcome, Report(write(view, out), view)
 
@@ -140,10 +140,10 @@ def _adopt(plans: Iterable[Plan], source: Finished, store: Store) -> int:
     return adopt(store, source, (cell for plan in plans for cell in plan), connections)
 
 
-def _with_references(request: Request) -> Request:
+def _with_references(request: Request, runtime: Runtime) -> Request:
     """A request of this command line with the scores of its task's references: those of others load their code."""
     try:
-        return request.model_copy(update={"references": references(request.spec)})
+        return request.model_copy(update={"references": references(request.spec, runtime)})
     except (RunError, UsageError):
         return request  # its cells could not run either, and have said why; the other tasks have their page
 

@@ -40,7 +40,7 @@ def run(out: Path, changes: Sequence[str] = (), **options: Any) -> tuple[Outcome
 def test_a_task_whose_reference_models_fail_still_has_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when one domain of a collection is not installed."""
 
-    def fail(_spec: object) -> dict[str, dict[str, float]]:
+    def fail(*_: object) -> dict[str, dict[str, float]]:
         raise RunError("needs 'tokenizers', which is not installed")
 
     monkeypatch.setattr(run_module, "references", fail)
@@ -261,7 +261,7 @@ def test_a_run_into_a_folder_loads_nothing_of_the_tasks_that_are_there(
     method = theirs.method.model_copy(update={"rewind_step": 3})
     store.put_requests([theirs.model_copy(update={"spec": spec, "method": method, "references": None})])
     asked: list[str | None] = []
-    monkeypatch.setattr(run_module, "references", lambda spec: asked.append(spec.references) or {})
+    monkeypatch.setattr(run_module, "references", lambda spec, _: asked.append(spec.references) or {})
     run(tmp_path / "run")
     assert asked == [None]
     assert [request.spec.references for request in store.requests()] == ["antigravity:fly", None]

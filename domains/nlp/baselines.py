@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from domains.nlp.data import EOS, Corpus
 from domains.nlp.datasets import corpus
+from suite.experiment.runtime import Runtime
 from suite.experiment.task import TaskSpec
 
 Gram = tuple[int, ...]
 
 
-def reference(spec: TaskSpec) -> dict[str, dict[str, float]]:
+def reference(spec: TaskSpec, runtime: Runtime) -> dict[str, dict[str, float]]:
     """Test scores of the `unigram` and the `trigram` model of the task's training text, named as the learner's."""
-    text: Corpus = corpus(spec.data)
+    text: Corpus = corpus(spec.data, runtime.data)
     train, test = text.tokens["train"].tolist(), text.tokens["test"].tolist()
     found = {
         "unigram": Unigram(train, text.size).log_perplexity(test),

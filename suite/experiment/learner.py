@@ -207,5 +207,5 @@ BuildCohort = Callable[[TaskSpec, Sequence[Streams], Span, Runtime], Cohort]
 """(spec, streams of each slot, span, runtime) -> cohort."""
 
 
-References = Callable[[TaskSpec], Mapping[str, Mapping[str, float]]]
-"""spec -> test scores of simple models on the same data, by name (unigram, trigram), shown with the dense network's."""
+References = Callable[[TaskSpec, Runtime], Mapping[str, Mapping[str, float]]]
+"""(spec, runtime) -> test scores of simple models on the same data, by name (as `trigram`), shown with the dense."""

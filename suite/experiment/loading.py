@@ -8,6 +8,7 @@ from typing import cast
 from suite.experiment.domain import domain_of
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Build, BuildCohort, References
+from suite.experiment.runtime import Runtime
 from suite.experiment.task import TaskSpec
 
 
@@ -43,10 +44,10 @@ def _load(reference: str, spec: TaskSpec) -> object:
         raise UsageError(f"{spec.id}: learner {reference!r} does not exist") from error
 
 
-def references(spec: TaskSpec) -> dict[str, dict[str, float]]:
+def references(spec: TaskSpec, runtime: Runtime) -> dict[str, dict[str, float]]:
     """Test scores of simple models on the task's data, if the task offers any."""
     if spec.references is None:
         return {}
     with installed(spec):
-        found = cast(References, _load(spec.references, spec))(spec)
+        found = cast(References, _load(spec.references, spec))(spec, runtime)
     return {name: dict(scores) for name, scores in found.items()}
