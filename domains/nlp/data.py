@@ -1,11 +1,9 @@
-"""What language learners read: running text, or sentence pairs, cut into byte-pair pieces."""
+"""What language learners read: running text, or sentence pairs, as token ids."""
 
-import os
-import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import torch
 from torch import Tensor
@@ -24,39 +22,71 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Corpus:
-    """Running text: token ids of each split (int64, one dimension), every verse closed by `EOS`; `size` types."""
+    """Running text: token ids of each split (int64, one dimension), every line closed by `EOS`; `size` types.
+
+    `notes` are what a result says of how the text was read.
+    """
 
     tokens: dict[Split, Tensor]
-    verses: dict[Split, frozenset[int]]
     size: int
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the splits' token ids."""
-        return _fingerprint((split, self.tokens[split].tolist()) for split in SPLITS)
+        return fingerprint((split, self.tokens[split]) for split in SPLITS)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Token ids of sentences end to end (int32), each closed by `EOS`; sentence i begins at `starts[i]` (int64)."""
+
+    ids: Tensor
+    starts: Tensor
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[int]]) -> Self:
+        """The sentences of lists of ids, which have no `EOS` yet."""
+        ids: list[int] = []
+        starts = [0]
+        for row in rows:
+            ids += row
+            ids.append(EOS)
+            starts.append(len(ids))
+        return cls(torch.tensor(ids, dtype=torch.int32), torch.tensor(starts))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each sentence, its `EOS` counted."""
+        return self.starts.diff()
+
+    def padded(self, rows: Tensor | None = None) -> Tensor:
+        """Sentences of some row numbers, or all: int64 [sentences, the longest's tokens], `PAD` behind each `EOS`."""
+        rows = torch.arange(len(self)) if rows is None else rows
+        starts = self.starts[rows][:, None]
+        lengths = self.starts[rows + 1][:, None] - starts
+        places = torch.arange(int(lengths.max()))
+        ids = self.ids[(starts + places).clamp_(max=len(self.ids) - 1)].long()
+        return ids.masked_fill_(places >= lengths, PAD)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sentence pairs of each split: source and target ids, padded with `PAD` behind the closing `EOS`; `size` types."""
+    """Sentence pairs of each split, the translations to compare with, and the tokenizer that cut them; `size` types.
 
-    numbers: dict[Split, tuple[int, ...]]
-    source: dict[Split, Tensor]
-    target: dict[Split, Tensor]
+    `notes` are what a result says of how the pairs were read.
+    """
+
+    source: dict[Split, Sentences]
+    target: dict[Split, Sentences]
     references: dict[Split, tuple[str, ...]]
     tokenizer: "Tokenizer"
     size: int
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the splits' numbers and token ids."""
-        return _fingerprint(
-            (
-                split,
-                [*self.numbers[split], *self.source[split].flatten().tolist(), *self.target[split].flatten().tolist()],
-            )
-            for split in SPLITS
-        )
+    fingerprint: str
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, ids: Iterable[int]) -> str:
         """The words of token ids, up to the first `EOS`."""
@@ -68,45 +98,14 @@ class Pairs:
         return "".join(pieces).replace("▁", " ").strip()
 
 
-def byte_pairs(lines: Iterable[str], size: int) -> "Tokenizer":
-    """Byte-pair encoding (Sennrich et al. 2016) of at most `size` types; spaces belong to the following piece."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    # The library's threads would take the cores of the cells that run beside this one.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator(lines, trainer)
-    return tokenizer
-
-
-def encoded(tokenizer: "Tokenizer", lines: Iterable[str]) -> list[list[int]]:
-    """Token ids of each line. Pieces never cross a space, so each distinct word is cut once: four times as fast."""
-    words: dict[str, list[int]] = {}
-
-    def ids(word: str) -> list[int]:
-        if word not in words:
-            words[word] = tokenizer.encode(word).ids
-        return words[word]
-
-    return [[token for word in line.split() for token in ids(word)] for line in lines]
-
-
-def padded(tokenizer: "Tokenizer", lines: list[str]) -> Tensor:
-    """Token ids of each line with its `EOS`, [lines, longest], padded with `PAD`."""
-    rows = [[*ids, EOS] for ids in encoded(tokenizer, lines)]
-    longest = max(map(len, rows))
-    return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
-
-
 def windows(tokens: int, columns: int, length: int) -> int:
     """How often `length` tokens and their successors can be read from every one of `columns` columns of a text."""
     return (tokens // columns - 1) // length
 
 
-def _fingerprint(parts: Iterable[tuple[str, list[int]]]) -> str:
+def fingerprint(parts: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 of named lists of whole numbers."""
     digest = sha256()
     for name, ids in parts:
-        digest.update(f"{name}/{len(ids)}/".encode() + struct.pack(f"<{len(ids)}q", *ids))
+        digest.update(f"{name}/{len(ids)}/".encode() + ids.numpy().astype("<i8").tobytes())
     return digest.hexdigest()

@@ -1,21 +1,24 @@
 """One training run of a language task: an LSTM language model, or a Transformer that translates."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
 from domains.nlp import data
+from domains.nlp.averaging import CheckpointAverage
+from domains.nlp.batches import TokenBatches
+from domains.nlp.beam import Beam
 from domains.nlp.datasets import PairDataset, TextDataset, corpus, pairs
 from domains.nlp.models import LanguageModel, Translator
 from domains.nlp.models.lstm import LSTMLanguageModel, State, native_lstm
 from domains.nlp.models.transformer import Transformer
-from domains.nlp.scores import signatures, text_scores
+from domains.nlp.scores import Tokens, signatures, text_scores
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
@@ -25,6 +28,9 @@ from suite.experiment.task import TaskSpec
 
 IGNORED: Final = -100
 """Target of a place behind the end of the text: no token, no loss."""
+
+SENTENCES_AT_ONCE: Final = 128
+"""Sentences of like length that are translated together."""
 
 
 class LanguageModelSettings(BatchSettings):
@@ -37,10 +43,35 @@ class LanguageModelSettings(BatchSettings):
 class TranslationSettings(BatchSettings):
     """`training.settings` of a translation."""
 
-    label_smoothing: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="share of the target's probability spread over all types"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of the target's probability spread evenly over all other types, as fairseq spreads it"
     )
     longest: Annotated[int, Field(ge=1)] = Field(description="tokens of a translation at most")
+    max_tokens: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="tokens of a batch on its longer side, padding counted, for at most `batch` pairs of like length; "
+        "0: `batch` pairs of any length",
+    )
+    accumulate: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="batches whose gradients make a step; needs max_tokens"
+    )
+    average: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="checkpoints whose mean is the result of the run; 1: its last weights"
+    )
+    average_every: Annotated[int, Field(ge=1)] = Field(default=1, description="steps between two of them")
+    beam: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="hypotheses of a sentence in beam search; 0: the likeliest token at each place"
+    )
+    length_penalty: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="power of the length by which a hypothesis's log probability is divided"
+    )
+    bleu: Tokens = Field(default="char", description="what BLEU counts: characters, or sacrebleu's 13a")
+
+    @model_validator(mode="after")
+    def _parts_are_cut_by_tokens(self) -> Self:
+        if self.accumulate > 1 and not self.max_tokens:
+            raise ValueError(f"accumulate = {self.accumulate} without max_tokens: give it, or a larger training.batch")
+        return self
 
 
 class LanguageModelLearner(SupervisedLearner):
@@ -62,7 +93,7 @@ class LanguageModelLearner(SupervisedLearner):
         return _shapes(LanguageModel.of(spec.model))
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._text = corpus(spec.data)
+        self._text = corpus(spec.data, runtime.data)
         settings = LanguageModelSettings.read(spec.training.settings, "training.settings")
         self._length, self._evaluation_columns = settings.bptt, settings.evaluation_columns
         super().__init__(spec, streams, span, runtime, lambda: LanguageModel.of(spec.model).build(self._text.size))
@@ -116,6 +147,10 @@ class LanguageModelLearner(SupervisedLearner):
         mean = float(total) / len(tokens)
         return {"log_perplexity": mean, "perplexity": math.exp(min(mean, 700.0))}
 
+    def notes(self) -> Mapping[str, str]:
+        """How the text was read."""
+        return self._text.notes
+
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` windows of text, by a data stream that no epoch uses; the hidden state starts from zeros."""
         text, generator = self._text.tokens["train"], self.generator(-1)
@@ -152,7 +187,7 @@ class LanguageModelLearner(SupervisedLearner):
 class TranslationLearner(SupervisedLearner):
     """Transformer trained on sentence pairs with teacher forcing; an epoch is a new order of the pairs.
 
-    Pairs that do not fill the last batch of an epoch are left out of it.
+    Of batches of equally many pairs, those that do not fill the last one of an epoch are left out of it.
     """
 
     components = replace(SupervisedLearner.components, data=PairDataset, model=Translator, settings=TranslationSettings)
@@ -166,65 +201,127 @@ class TranslationLearner(SupervisedLearner):
     @classmethod
     def check_spec(cls, spec: TaskSpec) -> None:
         """Raise UsageError for a batch larger than the training set."""
-        check_batch(spec.training.batch, PairDataset.of_data(spec.data.name, spec.data.settings).train)
+        if not TranslationSettings.read(spec.training.settings, "training.settings").max_tokens:
+            check_batch(spec.training.batch, PairDataset.of_data(spec.data.name, spec.data.settings).examples)
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._pairs, self._notes = pairs(spec.data), signatures()
-        settings = TranslationSettings.read(spec.training.settings, "training.settings")
-        self._smoothing, self._longest = settings.label_smoothing, settings.longest
+        self._pairs = pairs(spec.data, runtime.data)
+        self._settings = TranslationSettings.read(spec.training.settings, "training.settings")
         super().__init__(spec, streams, span, runtime, lambda: Translator.of(spec.model).build(self._pairs.size))
-        self._order = Order(len(self._pairs.numbers["train"]), spec.training.batch, self.generator)
+        self._smoothing = self._settings.label_smoothing * self._pairs.size / (self._pairs.size - 1)
+        self._average = CheckpointAverage(self.model, self._settings.average, self._settings.average_every, span)
+        self._rows_of = self._batches()
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Source and target [batch, length] of a step: a function of the data stream and the step alone."""
-        return self._rows(self._order.rows(step))
+    def _batches(self) -> Callable[[int], list[Tensor]]:
+        """The function that gives the row numbers of each batch of a step."""
+        source, target, most = self._pairs.source["train"], self._pairs.target["train"], self._spec.training.batch
+        if self._settings.max_tokens:
+            by_tokens = TokenBatches(
+                source.lengths, target.lengths, self._settings.max_tokens, most, self._settings.accumulate,
+                self.generator,
+            )  # fmt: skip
+            return by_tokens.rows
+        order = Order(len(source), most, self.generator)
+        return lambda step: [order.rows(step)]
 
-    def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        both = self._pairs.source["train"][rows], self._pairs.target["train"][rows]
-        source, target = (ids[:, : int((ids != data.PAD).sum(1).max())].to(self.device) for ids in both)
+    def batches(self, step: int) -> list[tuple[Tensor, Tensor]]:
+        """Source and target [pairs, length] of each batch of a step: by the data stream and the step alone."""
+        return [self._padded(rows) for rows in self._rows_of(step)]
+
+    def _padded(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        both = self._pairs.source["train"], self._pairs.target["train"]
+        source, target = (side.padded(rows).to(self.device) for side in both)
         return source, target
 
     def _loss(self, source: Tensor, target: Tensor) -> Tensor:
         scores = self.model(source, target)
+        # torch spreads its share over all types, the target among them: `_smoothing` is larger by as much.
         return F.cross_entropy(
             scores.flatten(0, 1), target.flatten(), ignore_index=data.PAD, label_smoothing=self._smoothing
         )
 
     def loss(self, step: int) -> Tensor:
-        """Mean cross-entropy of the step's target tokens, in nats, labels smoothed."""
-        return self._loss(*self.batch(step))
+        """Mean cross-entropy of the step's target tokens, in nats, labels smoothed.
+
+        Of several batches all but the last have their gradients taken here, so that one of them is in memory at a time.
+        """
+        batches = self.batches(step)
+        if len(batches) == 1:
+            return self._loss(*batches[0])
+        counts = [int((target != data.PAD).sum()) for _, target in batches]
+        done = torch.zeros((), device=self.device)
+        for (source, target), count in zip(batches, counts, strict=True):
+            part = self._loss(source, target) * (count / sum(counts))
+            if target is not batches[-1][1]:
+                part.backward()  # type: ignore[no-untyped-call]
+                done += part.detach()
+        return part + done
+
+    def stepped(self) -> None:
+        """Add the weights to the mean of checkpoints, and take it for the weights after the last step."""
+        self._average.after(self.step)
+
+    def snapshot(self) -> Snapshot:
+        """Model, optimizer, trace, step and the sums of checkpoints."""
+        taken = super().snapshot()
+        taken.tensors.update(self._average.tensors())
+        return taken
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of an equally constructed learner."""
+        super().restore(snapshot)
+        self._average.restore(snapshot.tensors)
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
-        """Exact match (fraction), corpus BLEU over characters and chrF (0 to 100) of greedy translations.
-
-        A number word is one word, so word BLEU would be exact match over again: `notes` say how it is cut.
-        """
+        """Exact match (fraction), corpus BLEU and chrF (0 to 100) of translations; `notes` say how BLEU counts."""
         hypotheses = self.translate(split)
-        references = self._pairs.references[split]
+        references = self._pairs.references.get(split) or self._texts(self._pairs.target[split])
         right = sum(h == r for h, r in zip(hypotheses, references, strict=True))
-        return {"exact_match": right / len(references), **text_scores(hypotheses, references)}
+        return {
+            "exact_match": right / len(references),
+            **text_scores(hypotheses, references, self._settings.bleu),
+        }
+
+    def _texts(self, sentences: data.Sentences) -> list[str]:
+        return [self._pairs.text(row.tolist()) for row in sentences.ids.tensor_split(sentences.starts[1:-1])]
 
     def notes(self) -> Mapping[str, str]:
-        """sacrebleu's signatures."""
-        return self._notes
+        """sacrebleu's signatures, and how the pairs were read."""
+        return {**signatures(self._settings.bleu), **self._pairs.notes}
 
     def translate(self, split: Split) -> list[str]:
-        """Greedy translations of a split's sources, at most `longest` tokens each."""
-        source = self._pairs.source[split]
+        """Translations of a split's sources, at most `longest` tokens each, greedy ones or by beam search."""
+        sources = self._pairs.source[split]
         with evaluating(self.model):
-            ids = self.model.greedy(source.to(self.device), self._longest)
-        return [self._pairs.text(row) for row in ids.tolist()]
+            if self._settings.beam:
+                found = self._searched(sources)
+            else:
+                found = self.model.greedy(sources.padded().to(self.device), self._settings.longest).tolist()
+        return [self._pairs.text(ids) for ids in found]
+
+    def _searched(self, sources: data.Sentences) -> list[list[int]]:
+        """Translations by beam search, of sentences of like length at a time."""
+        beam = Beam(self._settings.beam, self._settings.length_penalty, self._settings.longest)
+        found: list[list[int]] = [[] for _ in range(len(sources))]
+        for rows in torch.split(sources.lengths.argsort(stable=True), SENTENCES_AT_ONCE):
+            translations = beam.search(self.model, sources.padded(rows).to(self.device))
+            for row, ids in zip(rows.tolist(), translations, strict=True):
+                found[row] = ids
+        return found
 
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` batches of pairs, by a data stream that no epoch uses."""
-        generator = self.generator(-1)
+        generator, count = self.generator(-1), len(self._pairs.source["train"])
 
-        def probe() -> BatchProbe:
-            everything = torch.randperm(len(self._pairs.numbers["train"]), generator=generator)
-            source, target = self._rows(everything[: self._spec.training.batch])
+        def probe(number: int) -> BatchProbe:
+            if self._settings.max_tokens:
+                rows = self._rows_of(-1 - number)[0]  # of the epochs before the first
+            else:
+                rows = torch.randperm(count, generator=generator)[: self._spec.training.batch]
+            source, target = self._padded(rows)
             return BatchProbe(self.model, lambda: self._loss(source, target), lambda: self.model(source, target))
 
-        return [probe() for _ in range(n)]
+        return [probe(number) for number in range(n)]
 
 
 def _shapes(model: LanguageModel | Translator) -> dict[str, tuple[int, ...]]:

@@ -62,11 +62,11 @@ def test_the_learner_fulfils_the_contract_and_the_file_says_truly_if_it_has_prob
 
 @pytest.mark.parametrize("task_id", TASKS)
 def test_the_stated_cost_of_a_step_is_the_counted_one(task_id: str) -> None:
-    """Within a third, since the padding of sentences differs from batch to batch."""
+    """Within a third in the mean of some steps, since batches of sentences differ in length."""
     spec, learner = Registry().find(task_id).at("smoke").spec, smallest(task_id)
     with count(learner.model) as flops:
-        learner.advance(1)
-    assert flops.dense == pytest.approx(spec.cost.flops_per_step, rel=0.34)
+        learner.advance(8)
+    assert flops.dense / 8 == pytest.approx(spec.cost.flops_per_step, rel=0.34)
     assert flops.dense > 0
 
 
@@ -79,7 +79,8 @@ def test_a_step_of_an_empty_mask_costs_only_what_is_not_prunable(task_id: str) -
     empty = Mask({name: torch.zeros_like(kept) for name, kept in full.items()})
     assert flops.sparse(full) == flops.dense
     assert 0 <= flops.sparse(empty) < 0.5 * flops.dense
-    assert set(spec.prunable) <= set(flops.per_weight)
+    shapes = {name: parameter.dim() for name, parameter in learner.model.named_parameters()}
+    assert {name for name in spec.prunable if shapes[name] > 1} <= set(flops.per_weight)
 
 
 @pytest.mark.parametrize("task_id", TASKS)

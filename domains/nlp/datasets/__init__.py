@@ -2,15 +2,13 @@
 
 from abc import abstractmethod
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
+from pathlib import Path
+from typing import Any, ClassVar
 
 from domains.nlp.data import Corpus, Pairs, windows
 from suite.experiment.component import Component
+from suite.experiment.errors import UsageError
 from suite.experiment.task import Data
-
-Size = Annotated[int, Field(ge=1)]
 
 
 class TextDataset(Component):
@@ -18,13 +16,18 @@ class TextDataset(Component):
 
     table: ClassVar[str] = "data.settings"
 
+    @property
     @abstractmethod
-    def load(self) -> Corpus:
-        """The text, read and cut into tokens."""
+    def training_length(self) -> int:
+        """Tokens of the training text; known without reading it where the text is one that must be had first."""
+
+    @abstractmethod
+    def load(self, root: Path | None) -> Corpus:
+        """The text, read and cut into tokens, from the folder of datasets if one is named."""
 
     def epoch_steps(self, batch: int, settings: Any) -> int:
         """Steps in one pass over the training text: `bptt` tokens of each of `batch` columns a step."""
-        return windows(len(_corpus(self).tokens["train"]), batch, settings.bptt)
+        return windows(self.training_length, batch, settings.bptt)
 
 
 class PairDataset(Component):
@@ -32,38 +35,48 @@ class PairDataset(Component):
 
     table: ClassVar[str] = "data.settings"
 
-    train: Size = Field(description="training pairs")
-    validation: Size = Field(description="pairs of the validation set")
-    test: Size = Field(description="pairs of the test set")
+    @property
+    @abstractmethod
+    def examples(self) -> int:
+        """Training pairs, known without reading them; fewer where some are left out."""
 
     @abstractmethod
-    def load(self) -> Pairs:
-        """The pairs, cut into tokens."""
+    def load(self, root: Path | None) -> Pairs:
+        """The pairs, cut into tokens, from the folder of datasets if one is named."""
 
     def epoch_steps(self, batch: int, settings: Any) -> int:
-        """Steps in one pass over the training pairs; a remainder is left out."""
-        return self.train // batch
+        """Steps in one pass over the training pairs; a remainder is left out.
+
+        Raises UsageError for batches by tokens, whose number is known with the pairs alone.
+        """
+        if settings.max_tokens:
+            raise UsageError(
+                f"training.settings.max_tokens = {settings.max_tokens}: how many such batches there are is known with "
+                "the pairs alone: give total_steps, rewind_step, … in steps"
+            )
+        return self.examples // batch
 
 
-def corpus(data: Data) -> Corpus:
+def corpus(data: Data, root: Path | None = None) -> Corpus:
     """The text of a task, once a process; raises RunError when it is not what the task was defined on."""
-    loaded = _corpus(TextDataset.of_data(data.name, data.settings))
+    loaded = read_corpus(TextDataset.of_data(data.name, data.settings), root)
     data.check(loaded.fingerprint)
     return loaded
 
 
-def pairs(data: Data) -> Pairs:
+def pairs(data: Data, root: Path | None = None) -> Pairs:
     """The pairs of a task, once a process; raises RunError when they are not what the task was defined on."""
-    loaded = _pairs(PairDataset.of_data(data.name, data.settings))
+    loaded = _pairs(PairDataset.of_data(data.name, data.settings), root)
     data.check(loaded.fingerprint)
     return loaded
 
 
 @lru_cache(maxsize=4)
-def _corpus(dataset: TextDataset) -> Corpus:
-    return dataset.load()
+def read_corpus(dataset: TextDataset, root: Path | None) -> Corpus:
+    """A text, once a process, whatever a task says of it."""
+    return dataset.load(root)
 
 
 @lru_cache(maxsize=4)
-def _pairs(dataset: PairDataset) -> Pairs:
-    return dataset.load()
+def _pairs(dataset: PairDataset, root: Path | None) -> Pairs:
+    return dataset.load(root)

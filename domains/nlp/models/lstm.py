@@ -24,10 +24,13 @@ class Lstm(LanguageModel):
     hidden: Size = Field(description="units of each layer")
     layers: Size = Field(description="stacked layers")
     dropout: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="probability, on the embedding, between layers and before the softmax layer"
+        description="probability between layers; on the embedding and before the softmax layer too, unless set apart"
     )
     tied: bool = Field(description="the embedding is the softmax layer's weight (Press and Wolf 2017)")
     init: Annotated[float, Field(ge=0)] = Field(description="first weights are uniform in ± this")
+    dropout_outside: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="probability on the embedding and before the softmax layer; unset: `dropout`"
+    )
 
     @model_validator(mode="after")
     def _one_width(self) -> Self:
@@ -38,23 +41,25 @@ class Lstm(LanguageModel):
     def build(self, types: int) -> "LSTMLanguageModel":
         """The network with its first weights."""
         sizes = self.embedding, self.hidden, self.layers
-        return LSTMLanguageModel(types, *sizes, self.dropout, self.tied, self.init)
+        return LSTMLanguageModel(types, *sizes, self.dropout, self.tied, self.init, self.dropout_outside)
 
 
 class LSTMLanguageModel(nn.Module):
     """Scores the next token at every position.
 
     `tied` uses the embedding as softmax weight (Press and Wolf 2017); there is one tensor then, under the embedding's
-    name, so a mask meets it once. Dropout is on the embedding, between layers and before the softmax layer.
+    name, so a mask meets it once. Dropout is between layers, and as `dropout_outside` on the embedding and before the
+    softmax layer (None: the same).
     """
 
     def __init__(
-        self, types: int, embedding: int, hidden: int, layers: int, dropout: float, tied: bool, init: float
-    ) -> None:
+        self, types: int, embedding: int, hidden: int, layers: int, dropout: float, tied: bool, init: float,
+        dropout_outside: float | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(types, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout if dropout_outside is None else dropout_outside)
         self.decoder = None if tied else nn.Linear(hidden, types)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init, init)

@@ -17,6 +17,8 @@ from domains.nlp.data import EOS, PAD
 from domains.nlp.models import Translator
 
 KeyValue = tuple[Tensor, Tensor]
+Memory = tuple[list[KeyValue], Tensor]
+"""Keys and values that each decoder layer reads of the source, and the source's padding mask."""
 Size = Annotated[int, Field(ge=1)]
 
 
@@ -130,18 +132,30 @@ class DecoderLayer(Feedforward):
         self.self_attn, self.self_attn_layer_norm = Attention(width, heads), nn.LayerNorm(width)
         self.encoder_attn, self.encoder_attn_layer_norm = Attention(width, heads), nn.LayerNorm(width)
 
-    def forward(
-        self, x: Tensor, past: KeyValue | None, future: Tensor | None, memory: KeyValue, padding: Tensor
-    ) -> tuple[Tensor, KeyValue]:
-        """States of some positions, keys and values of those before them -> states, and keys and values of all."""
+    def forward(self, x: Tensor, future: Tensor, memory: KeyValue, padding: Tensor) -> Tensor:
+        """States of a whole target [batch, length, width] -> states; `future` marks what a place does not see."""
         y = self.entry(x, self.self_attn_layer_norm)
-        known = self.self_attn.project(y)
+        x = self.leave(x, self.self_attn(y, self.self_attn.project(y), future), self.self_attn_layer_norm)
+        return self._read(x, memory, padding)
+
+    def grow(self, x: Tensor, past: KeyValue | None, memory: KeyValue, padding: Tensor) -> tuple[Tensor, KeyValue]:
+        """States of one place in each of a sentence's hypotheses [batch, beams, width] -> states, and what is known.
+
+        Keys and values of the places before (`past`) and of this one are those of [batch x beams] rows. To the encoder
+        the hypotheses are queries side by side, so that what they read of the source is held once.
+        """
+        y = self.entry(x, self.self_attn_layer_norm)
+        rows = y.flatten(0, 1)[:, None]
+        known = self.self_attn.project(rows)
         if past is not None:
             known = torch.cat([past[0], known[0]], 2), torch.cat([past[1], known[1]], 2)
-        x = self.leave(x, self.self_attn(y, known, future), self.self_attn_layer_norm)
+        x = self.leave(x, self.self_attn(rows, known, None).view_as(x), self.self_attn_layer_norm)
+        return self._read(x, memory, padding), known
+
+    def _read(self, x: Tensor, memory: KeyValue, padding: Tensor) -> Tensor:
         y = self.entry(x, self.encoder_attn_layer_norm)
         x = self.leave(x, self.encoder_attn(y, memory, padding), self.encoder_attn_layer_norm)
-        return self.feed(x), known
+        return self.feed(x)
 
 
 class Stack(nn.Module):
@@ -187,11 +201,11 @@ class Transformer(nn.Module):
         future = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
         x = self.decoder.embed(shifted, self._target_table())
         for layer, keys in zip(self.decoder.layers, memory, strict=True):
-            x, _ = layer(x, None, future, keys, padding)
+            x = layer(x, future, keys, padding)
         return self._scores(x)
 
-    def encode(self, source: Tensor) -> tuple[list[KeyValue], Tensor]:
-        """Keys and values that each decoder layer reads of the source, and its padding mask."""
+    def encode(self, source: Tensor) -> Memory:
+        """What the decoder reads of a source [batch, length]."""
         padding = (source == PAD)[:, None, None, :]
         x = self.encoder.embed(source, self._source_table())
         for layer in self.encoder.layers:
@@ -211,22 +225,25 @@ class Transformer(nn.Module):
         found = torch.full((len(source), 1), EOS, device=source.device)
         ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
         for place in range(longest):
-            token = self.step(found[:, -1], place, past, read).argmax(-1)
-            found = torch.cat([found, token[:, None]], 1)
-            ended |= token == EOS
+            token = self.step(found[:, -1:], place, past, read).argmax(-1)
+            found = torch.cat([found, token], 1)
+            ended |= token[:, 0] == EOS
             if ended.all():
                 break
         return found[:, 1:]
 
-    def step(
-        self, token: Tensor, place: int, past: list[KeyValue | None], read: tuple[list[KeyValue], Tensor]
-    ) -> Tensor:
-        """Scores [batch, types] of a place, given the token before it; each layer's `past` is brought up to date."""
+    def step(self, tokens: Tensor, place: int, past: list[KeyValue | None], read: Memory) -> Tensor:
+        """Scores [batch, beams, types] of a place, given the tokens [batch, beams] of the place before it.
+
+        Each layer's `past` is brought up to date.
+        """
         memory, padding = read
-        x = self.decoder.embed(token[:, None], self._target_table(), place)
+        embedded = self.decoder.embed(tokens.flatten()[:, None], self._target_table(), place)
+        x = embedded.view(*tokens.shape, -1)
         for i, (layer, keys) in enumerate(zip(self.decoder.layers, memory, strict=True)):
-            x, past[i] = layer(x, past[i], None, keys, padding)
-        return self._scores(x)[:, -1]
+            assert isinstance(layer, DecoderLayer)
+            x, past[i] = layer.grow(x, past[i], keys, padding)
+        return self._scores(x)
 
     def _scores(self, x: Tensor) -> Tensor:
         x = self.decoder.layer_norm(x)

@@ -13,7 +13,7 @@ from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.taskfile import Task
 
-NAMES = ("kjv-lstm", "numbers-transformer")
+NAMES = ("kjv-lstm", "numbers-transformer", "multi30k-transformer")
 
 
 def _task(name: str, scale: str = "smoke", **changes: Any) -> Task:

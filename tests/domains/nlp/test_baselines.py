@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from domains.nlp.baselines import KneserNey, Unigram, reference
+from suite.experiment.runtime import HERE
 from suite.experiment.taskfile import Task
 
 Tasks = Callable[..., Task]
@@ -51,7 +52,7 @@ def test_trigram_is_a_distribution_after_any_context() -> None:
 
 
 def test_reference_reads_the_test_text_and_ranks_the_models(task: Tasks) -> None:
-    found = reference(task("kjv-lstm", "quick").spec)
+    found = reference(task("kjv-lstm", "quick").spec, HERE)
     values = {name: scores["log_perplexity"] for name, scores in found.items()}
     assert values["trigram"] < values["unigram"] < math.log(256)
     assert found["trigram"]["perplexity"] == pytest.approx(math.exp(values["trigram"]))

@@ -34,14 +34,14 @@ def test_cached_decoding_agrees_with_teacher_forcing(shared: bool, normalize_bef
     read, token = network.encode(SOURCE), torch.tensor([EOS, EOS])
     past: list[KeyValue | None] = [None, None]
     for place in range(5):
-        torch.testing.assert_close(network.step(token, place, past, read), forced[:, place])
+        torch.testing.assert_close(network.step(token[:, None], place, past, read)[:, 0], forced[:, place])
         token = target[:, place]
 
 
 def test_decoding_of_a_trained_model_agrees_with_teacher_forcing(learner: Make) -> None:
     made = learner("numbers-transformer", last=150, training__total_steps=150)
     made.advance(150)
-    source = made._pairs.source["validation"]
+    source = made._pairs.source["validation"].padded()
     found = made.model.greedy(source, 12)
     made.model.eval()
     forced = made.model(source, found).argmax(-1)
@@ -68,7 +68,7 @@ def test_padding_of_the_source_changes_nothing() -> None:
 
 def test_padding_of_the_target_is_not_trained_on(learner: Make) -> None:
     made = learner("numbers-transformer")
-    source, target = made.batch(0)
+    source, target = made.batches(0)[0]
     padded = torch.cat([target, torch.full((len(target), 5), PAD)], 1)
     torch.testing.assert_close(made._loss(source, target), made._loss(source, padded))
 
@@ -93,9 +93,9 @@ def test_positions_continue() -> None:
 
 def test_an_epoch_takes_each_pair_once(learner: Make) -> None:
     made = learner("numbers-transformer")
-    made.batch(0)
-    assert sorted(row for step in range(8) for row in made._order.rows(step).tolist()) == list(range(64))
-    rows = [tuple(r[r != PAD].tolist()) for step in range(8) for r in made.batch(step)[1]]
+    made.batches(0)[0]
+    assert sorted(row for step in range(8) for row in made._rows_of(step)[0].tolist()) == list(range(64))
+    rows = [tuple(r[r != PAD].tolist()) for step in range(8) for r in made.batches(step)[0][1]]
     assert len(rows) == len(set(rows)) == 64
 
 
@@ -111,11 +111,11 @@ def test_exact_match_counts_equal_strings(learner: Make, monkeypatch: pytest.Mon
 
 def test_a_missing_translation_is_refused_where_sacrebleu_would_compare_the_rest() -> None:
     with pytest.raises(ValueError, match="1 hypotheses for 2 references: one for each is needed"):
-        text_scores(["eins"], ["eins", "zwei"])
+        text_scores(["eins"], ["eins", "zwei"], "char")
 
 
 def test_perfect_translations_score_a_hundred_and_the_signature_says_how() -> None:
-    assert text_scores(["einundzwanzig"], ["einundzwanzig"]) == pytest.approx({"bleu": 100, "chrf": 100})
-    found = signatures()
+    assert text_scores(["einundzwanzig"], ["einundzwanzig"], "char") == pytest.approx({"bleu": 100, "chrf": 100})
+    found = signatures("char")
     assert "tok:char" in found["bleu"]
     assert "version:" in found["chrf"]

@@ -1,0 +1,98 @@
+"""Beam search for many sentences at once, with the keys and values of earlier places kept."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from domains.nlp.data import EOS, PAD
+from domains.nlp.models.transformer import KeyValue, Memory, Transformer
+
+
+@dataclass(frozen=True)
+class Beam:
+    """How a translation is searched for: `width` hypotheses a sentence, of at most `longest` tokens before `EOS`.
+
+    A finished hypothesis is worth its log probability over its length (`EOS` counted) to the power of `penalty`. As in
+    fairseq's SequenceGenerator a sentence is done when `width` hypotheses have ended, and none is empty.
+    """
+
+    width: int
+    penalty: float
+    longest: int
+
+    @torch.no_grad()
+    def search(self, model: Transformer, source: Tensor) -> list[list[int]]:
+        """The best translation of each source [sentences, length], without its `EOS`."""
+        running = _Running(model, source)
+        for place in range(self.longest + 1):
+            scores = running.log_probabilities(place)
+            scores[..., PAD] = -math.inf
+            if place == 0:
+                scores[..., EOS] = -math.inf
+            if place == self.longest:
+                scores[..., :EOS] = scores[..., EOS + 1 :] = -math.inf
+            if not self._advance(running, scores, place):
+                break
+        return [max(ended, key=lambda hypothesis: hypothesis[0])[1] for ended in running.ended]
+
+    def _advance(self, running: "_Running", scores: Tensor, place: int) -> bool:
+        """Take the best continuations of each sentence: those that end are put aside, the others go on, if any."""
+        _, beams, types = scores.shape
+        total = (running.score[..., None] + scores).flatten(1)
+        best, index = total.topk(min(2 * self.width, beams * types - 1))
+        parent, token = index // types, index % types
+        ends = (token == EOS) & best.isfinite()
+        ranks = torch.arange(best.shape[1], device=best.device)
+        for row, rank in (ends & (ranks < self.width)).nonzero().tolist():
+            ended = running.ended_of(row)
+            if len(ended) < self.width:
+                words = running.words[row, int(parent[row, rank])].tolist()
+                ended.append((float(best[row, rank]) / (place + 1) ** self.penalty, words))
+        still = [row for row in range(len(scores)) if len(running.ended_of(row)) < self.width]
+        if place == self.longest or not still:
+            return False
+        rows = torch.tensor(still, device=best.device)
+        going = ((token == EOS) * len(ranks) + ranks)[rows].topk(min(self.width, len(ranks)), largest=False).indices
+        running.keep(rows, parent[rows].gather(1, going), token[rows].gather(1, going), best[rows].gather(1, going))
+        return True
+
+
+@dataclass
+class _Running:
+    """The sentences that are still searched: a row each, `words` and `score` [rows, beams, …] of their hypotheses."""
+
+    model: Transformer
+    source: Tensor
+    ended: list[list[tuple[float, list[int]]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        count, device = len(self.source), self.source.device
+        self.ended = [[] for _ in range(count)]
+        self.sentence = torch.arange(count)
+        self.words = torch.empty(count, 1, 0, dtype=torch.long, device=device)
+        self.score = torch.zeros(count, 1, device=device)
+        self._token = torch.full((count, 1), EOS, device=device)
+        self._memory: Memory = self.model.encode(self.source)
+        self._past: list[KeyValue | None] = [None] * len(self.model.decoder.layers)
+
+    def ended_of(self, row: int) -> list[tuple[float, list[int]]]:
+        """Worth and words of the hypotheses that have ended, of the sentence in a row."""
+        return self.ended[int(self.sentence[row])]
+
+    def log_probabilities(self, place: int) -> Tensor:
+        """Of every type at a place, after each hypothesis: [rows, beams, types]."""
+        return self.model.step(self._token, place, self._past, self._memory).log_softmax(-1)
+
+    def keep(self, rows: Tensor, parent: Tensor, token: Tensor, score: Tensor) -> None:
+        """Go on with some rows, and in each with hypotheses that continue those of `parent` by `token`."""
+        beams = self.words.shape[1]
+        source = (rows[:, None] * beams + parent).flatten()
+        words = self.words.flatten(0, 1)[source].view(*parent.shape, -1)
+        self.words, self._token, self.score = torch.cat([words, token[..., None]], -1), token, score
+        self._past = [past and (past[0][source], past[1][source]) for past in self._past]
+        if len(rows) < len(self.sentence):
+            keys, padding = self._memory
+            self._memory = [(key[rows], value[rows]) for key, value in keys], padding[rows]
+            self.sentence = self.sentence[rows.cpu()]

@@ -1,0 +1,122 @@
+"""Sentence pairs from files: pieces, pairs that are left out and counted, and what is said of pairs that cannot be."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from domains.nlp.data import EOS, PAD, Pairs, Sentences
+from domains.nlp.datasets import PairDataset, pairs
+from domains.nlp.datasets.wmt14 import Wmt14
+from suite.experiment.errors import RunError, UsageError
+from suite.experiment.task import Data
+from tests.domains.nlp.text_files import Pair, write_pairs
+
+TRAIN: list[Pair] = [
+    ("A dog runs.", "Ein Hund rennt."),
+    ("A cat sleeps.", "Eine Katze schläft."),
+    ("A dog sleeps in the sun.", "Ein Hund schläft in der Sonne."),
+]
+HELD_OUT: dict[str, Sequence[Pair]] = {
+    "validation": [("A dog sleeps.", "Ein Hund schläft.")],
+    "test": [("A cat runs.", "Eine Katze rennt.")],
+}
+
+
+def write(root: Path, train: Sequence[Pair] = TRAIN, **held_out: Sequence[Pair]) -> None:
+    write_pairs(root / "multi30k", {"train": train, **HELD_OUT, **held_out})
+
+
+def read(root: Path, name: str = "multi30k", train: int = 3, **settings: object) -> Pairs:
+    return PairDataset.of_data(name, {"vocabulary": 200, "train": train, **settings}).load(root)
+
+
+def test_pieces_join_to_the_sentences_in_both_languages(tmp_path: Path) -> None:
+    write(tmp_path)
+    found = read(tmp_path)
+    english = [found.text(row) for row in found.source["train"].padded().tolist()]
+    german = [found.text(row) for row in found.target["train"].padded().tolist()]
+    assert list(zip(english, german, strict=True)) == TRAIN
+    assert found.references == {"validation": ("Ein Hund schläft.",), "test": ("Eine Katze rennt.",)}
+    assert found.notes["data"] == "3 training pairs; left out: none"
+
+
+def test_one_sided_empty_and_overlong_training_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
+    one_sided: list[Pair] = [("Only this.", None), (" \n", "Nur das."), ("", "")]
+    long: list[Pair] = [("dog " * 30, "Hund " * 30), ("dog", "Hund " * 9)]
+    write(tmp_path, [*TRAIN, *one_sided, *long])
+    found = read(tmp_path, train=8, longest=20, ratio=4)
+    assert len(found.source["train"]) == len(found.target["train"]) == 3
+    assert found.notes["data"] == (
+        "3 training pairs; left out: 3 (a side empty or missing), 1 (longer than 20 tokens), "
+        "1 (one side more than 4 times as long)"
+    )
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_an_unusable_pair_to_score_on_is_an_error(tmp_path: Path, split: str) -> None:
+    write(tmp_path, **{split: [*HELD_OUT[split], ("A dog.", None)]})
+    with pytest.raises(RunError, match=rf"{split} of \S+ has an empty side in row 1 \(1 such in all\): remove it"):
+        read(tmp_path)
+
+
+def test_pairs_of_which_none_can_be_used_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, [("A dog.", None)])
+    with pytest.raises(RunError, match=r"train of .* has no pair with text on both sides"):
+        read(tmp_path, train=1)
+    write(tmp_path)
+    with pytest.raises(RunError, match=r"no training pair in .* can be used \(3 \(longer than 2 tokens\)\)"):
+        read(tmp_path, longest=2)
+
+
+def test_other_numbers_of_pairs_than_published_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(RunError, match=r"multi30k has 3 pairs in train of .*, not the published 29000: fetch it again"):
+        PairDataset.of_data("multi30k", {"vocabulary": 200}).load(tmp_path)
+    with pytest.raises(UsageError, match=r"data\.settings\.train = 4: multi30k has 3 training pairs in .*: lower it"):
+        read(tmp_path, train=4)
+
+
+def test_the_fingerprint_is_of_texts_and_pieces_and_is_checked(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = read(tmp_path)
+    assert read(tmp_path).fingerprint == first.fingerprint
+    assert read(tmp_path, vocabulary=40).fingerprint != first.fingerprint
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other", test=[("A cat runs.", "Eine Katze läuft.")])
+    assert read(tmp_path / "other").fingerprint != first.fingerprint
+    settings = {"vocabulary": 200, "train": 3}
+    assert pairs(Data(name="multi30k", fingerprint=first.fingerprint, settings=settings), tmp_path).size == first.size
+    with pytest.raises(RunError, match="data multi30k have fingerprint"):
+        pairs(Data(name="multi30k", fingerprint="0" * 64, settings=settings), tmp_path)
+
+
+def test_wmt14_is_known_by_what_is_published_of_it_and_says_what_was_read(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "wmt14", {"train": TRAIN, **HELD_OUT})
+    found = read(tmp_path, "wmt14")
+    assert found.fingerprint == Wmt14(vocabulary=200, train=3).declared
+    assert found.fingerprint != Wmt14(vocabulary=200, train=3, longest=250).declared
+    write(tmp_path)
+    assert found.notes["data content"] == read(tmp_path).fingerprint
+
+
+def test_sentences_are_padded_to_the_longest_of_those_asked_for() -> None:
+    sentences = Sentences.of([[5, 6, 7], [8], []])
+    assert sentences.lengths.tolist() == [4, 2, 1]
+    assert sentences.padded().tolist() == [[5, 6, 7, EOS], [8, EOS, PAD, PAD], [EOS, PAD, PAD, PAD]]
+    assert sentences.padded(torch.tensor([2, 1])).tolist() == [[EOS, PAD], [8, EOS]]
+    assert len(sentences) == 3
+
+
+def test_a_published_dataset_of_pairs_that_is_missing_is_told_with_the_remedies(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"multi30k: there is no train\*\.parquet in \S+: .*--data DIR or LOTTERY_DATA"):
+        read(tmp_path)
+
+
+def test_the_rows_of_a_split_may_be_in_several_files(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "multi30k" / "train-00000-of-00001.parquet").unlink()
+    parts: Mapping[str, Sequence[Pair]] = {"train-a": TRAIN[:1], "train-b": TRAIN[1:]}
+    write_pairs(tmp_path / "multi30k", parts)
+    assert len(read(tmp_path).source["train"]) == 3
