@@ -195,7 +195,7 @@ def test_listing_tasks_imports_no_torch() -> None:
         (("run", TASK, "--set", "training.total_steps=99999999999999999999"), 2, "a whole number of at most"),
         (("run", TASK, "--set", "name="), 2, "--set: name = '': text of 1 to 80 characters is needed"),
         (("run", TASK, "--device", "meta"), 2, "--device meta: cpu, cuda, cuda:1, … or mps is needed"),
-        (("show", "quickstart"), 2, "quickstart is a collection: show one of vision/mnist5k-lenet300"),
+        (("show", "quickstart"), 2, "quickstart is a collection: name one of vision/mnist5k-lenet300"),
         (("run", TASK, "--replicates", "0"), 2, "--replicates 0"),
         (("run", TASK, "--set", "rate=1.5"), 2, "--set: rate = 1.5: a number from 0 to 1 is needed"),
         (("run", TASK, "--set", "rewind_stp=5"), 2, "unknown --set key 'rewind_stp'; nearest: rewind_step"),

@@ -255,7 +255,7 @@ def test_what_a_learner_can_tell_without_its_data_is_refused_when_the_task_is_ch
 
 def test_a_learner_that_crashes_while_it_is_built_for_its_names_is_refused() -> None:
     text = TOML.replace("tests.experiment.toy:ToyLearner", f"{HERE}:Crashing")
-    with pytest.raises(UsageError, match=r"not be built for them: its process ended with SIGKILL: list the names"):
+    with pytest.raises(UsageError, match=r"not be built to see them: its process ended with SIGKILL: list the names"):
         at(text.replace('["0.weight", "2.weight"]', '["*.weight"]'))
 
 
