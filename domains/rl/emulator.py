@@ -57,11 +57,6 @@ class Emulator:
         self.frame: Picture = np.zeros((pixels, pixels), dtype=np.uint8)
 
     @property
-    def no_ops(self) -> int:
-        """Frames without an action at the present game's start, of which `frames` are the first."""
-        return self._no_ops
-
-    @property
     def resets(self) -> int:
         """How often the emulator was reset since it was seeded: more often than games began, see `restart`."""
         return self._resets
@@ -73,11 +68,9 @@ class Emulator:
 
     def restart(self) -> None:
         """Begin the next game."""
-        while True:
+        self._reset()
+        while not self.frames:
             self._reset()
-            if self.frames:
-                break
-        self._no_ops = self.frames
 
     def send(self, action: int) -> None:
         """Take an action, without waiting for what comes of it."""
@@ -103,7 +96,6 @@ class Emulator:
         self._resets = 0
         while self._resets < resets:
             self._reset()
-        self._no_ops = self.frames
         for action in actions.tolist():
             self.act(action)
 

@@ -69,7 +69,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Starts]:
 
     def watched(self: Emulator) -> None:
         restart(self)
-        found.setdefault(self._seed, []).append((self.resets, self.no_ops))
+        found.setdefault(self._seed, []).append((self.resets, self.frames))
 
     monkeypatch.setattr(Emulator, "restart", watched)
     return found
@@ -135,7 +135,7 @@ def test_a_game_plays_alike_from_its_record() -> None:
     two = Emulator("breakout", seed=3, pixels=42, frame_skip=4, noop_max=30)
     two.take_up(one.resets, one.record)
     for _ in range(20):
-        assert (one.lives, one.frames, one.total, one.no_ops) == (two.lives, two.frames, two.total, two.no_ops)
+        assert (one.lives, one.frames, one.total) == (two.lives, two.frames, two.total)
         np.testing.assert_array_equal(one.frame, two.frame)
         action = int(generator.integers(one.actions))
         assert one.act(action) == two.act(action)
