@@ -237,7 +237,7 @@ class A2CLearner:
         return self.rate * self._factor(self._step)
 
     def _training_return(self) -> float:
-        # Before the first episode ends, what the running ones have got so far: a lower bound.
+        # Before the first episode ends, what the running ones have got so far.
         return float(np.mean(self._returns if self._returns else self._environments.running))
 
     def _evaluation_seed(self, split: Split) -> int:
