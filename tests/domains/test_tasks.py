@@ -12,7 +12,6 @@ from suite.experiment.learner import Learner, Probed, Span
 from suite.experiment.loading import builder
 from suite.experiment.registry import Registry
 from suite.experiment.request import from_bytes
-from suite.experiment.runner import make_plan
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -34,6 +33,8 @@ TASKS = [
     if not task_id.startswith(("vision/", "rl/atari-")) or task_id.startswith("vision/mnist5k")
     or task_id in (*STANDING_IN, GAME)
 ]  # fmt: skip
+GOING_ON = {"vision-cifar10-jpeg-small-vgg-sgd-lite", "vision-small-vgg-transfer-lite"}
+"""Runs whose first cells are committed, to be gone on from."""
 RUNS = sorted((Path(__file__).parents[2] / "leaderboards" / "runs").iterdir())
 
 
@@ -131,15 +132,21 @@ def test_the_output_layer_is_named_and_pruned_as_the_task_says(task_id: str) -> 
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
-def test_a_committed_run_is_the_whole_run_of_the_present_task(folder: Path) -> None:
+def test_a_committed_run_is_of_the_present_tasks_and_whole_unless_it_is_going_on(folder: Path) -> None:
     """So `--from` finds every cell, and the README's numbers are those of the task as it is now."""
     run, asked_for = ExportedRun(folder), folder / "run.json"
-    (request,) = from_bytes(asked_for.read_bytes(), asked_for)
-    asked = request.task
-    present = Registry().find(asked.spec.id).at(asked.spec.scale)
-    assert (asked.spec.hash, asked.method.hash) == (present.spec.hash, present.method.hash)
-    for cell in make_plan(asked):
-        result = run.cell(cell.key)
-        assert result is not None
-        assert result.task_hash == present.spec.hash
-        assert all(run.has_mask(prune.key) for prune in cell.prunes)
+    missing = found = 0
+    for request in from_bytes(asked_for.read_bytes(), asked_for):
+        asked = request.task
+        present = Registry().find(asked.spec.id).at(asked.spec.scale)
+        assert (asked.spec.hash, asked.method.hash) == (present.spec.hash, present.method.hash)
+        for cell in request.plan:
+            result = run.cell(cell.key)
+            if result is None:
+                missing += 1
+                continue
+            found += 1
+            assert result.task_hash == cell.spec.hash
+            assert all(run.has_mask(prune.key) for prune in cell.prunes)
+    assert found
+    assert not missing or folder.name in GOING_ON
