@@ -253,7 +253,7 @@ class TranslationLearner(SupervisedLearner):
         for (source, target), count in zip(batches, counts, strict=True):
             part = self._loss(source, target) * (count / sum(counts))
             if target is not batches[-1][1]:
-                part.backward()  # type: ignore[no-untyped-call]
+                part.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 done += part.detach()
         return part + done
 

@@ -69,7 +69,8 @@ class NormalizedObservations(FlattenExtractor):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Observations (n, …) as normalised vectors (n, size)."""
-        return self.moments(super().forward(observations))  # type: ignore[no-any-return]
+        normalized: Tensor = self.moments(super().forward(observations))
+        return normalized
 
 
 class NormalizedRewards(Environments):
@@ -86,12 +87,12 @@ class NormalizedRewards(Environments):
         self._seen: list[NDArray[np.float64]] = []
 
     @property
-    def finished(self) -> list[tuple[int, float]]:  # type: ignore[override]
+    def finished(self) -> list[tuple[int, float]]:  # type: ignore[override]  # an attribute there
         """Those of the environments themselves."""
         return self._environments.finished
 
     @property
-    def running(self) -> NDArray[np.float64]:  # type: ignore[override]
+    def running(self) -> NDArray[np.float64]:  # type: ignore[override]  # an attribute there
         """Those of the environments themselves."""
         return self._environments.running
 

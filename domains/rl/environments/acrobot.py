@@ -69,7 +69,7 @@ class Acrobot(ArrayEpisodes):
         return np.where(terminated, 0.0, -1.0), terminated
 
     def _slope(self, state: NDArray[np.float64], torque: NDArray[np.float64]) -> NDArray[np.float64]:
-        # The last one is the torque's own, which stays.
+        # The last one is the torque's own, which stays. gymnasium leaves the function untyped.
         return np.stack(self._dynamics._dsdt(np.vstack([state, torque]))[:4])  # type: ignore[no-untyped-call]
 
     def _draw(self, random: np.random.Generator, count: int) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ class Games(Environments):
         self._quiet: dict[str, Any] = {}
 
     @property
-    def running(self) -> NDArray[np.float64]:  # type: ignore[override]
+    def running(self) -> NDArray[np.float64]:  # type: ignore[override]  # an attribute there
         """Returns of the games in progress."""
         return np.array([game.total for game in self.games], dtype=np.float64)
 

@@ -62,7 +62,8 @@ class Body(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor) -> Tensor:
         """Features of a batch of pictures."""
-        return self.hidden(self.convolutions(observations).flatten(1))  # type: ignore[no-any-return]
+        features: Tensor = self.hidden(self.convolutions(observations).flatten(1))
+        return features
 
 
 class OneBody(ActorCriticPolicy):
@@ -77,12 +78,12 @@ class OneBody(ActorCriticPolicy):
         del self._modules["pi_features_extractor"], self._modules["vf_features_extractor"]
 
     @property
-    def pi_features_extractor(self) -> BaseFeaturesExtractor:  # type: ignore[override]
+    def pi_features_extractor(self) -> BaseFeaturesExtractor:  # type: ignore[override]  # an attribute there
         """The actor's body."""
         return self.features_extractor
 
     @property
-    def vf_features_extractor(self) -> BaseFeaturesExtractor:  # type: ignore[override]
+    def vf_features_extractor(self) -> BaseFeaturesExtractor:  # type: ignore[override]  # an attribute there
         """The critic's body."""
         return self.features_extractor
 
