@@ -27,19 +27,19 @@ TRANSFERRED = (LADDER, RANDOM)
 
 def choose(
     names: Sequence[str], scale: str | None, methods: Sequence[str], options: Mapping[str, Any],
-    changes: Sequence[str], plugins: Sequence[Path],
+    changes: Sequence[str], plugins: Sequence[Path], registry: Registry | None = None,
 ) -> list[Task]:  # fmt: skip
     """What a command line names: tasks and collections, each task once by every method, with its options and changes.
 
     Raises UsageError for whatever is wrong. Without a method a task has its own. What several figures of a collection
-    ask for is one task, with the arms of all of them.
+    ask for is one task, with the arms of all of them. A `registry` that knows the plugins is made where none is given.
     """
-    registry, known = Registry(plugins), known_methods(plugins)
+    registry, known = registry or Registry(plugins), known_methods(plugins)
     by = [method_changes(each, known) for each in dict.fromkeys(methods)] or [{}]
     chosen: list[Task] = []
     for name in names:
         if name in collections():
-            chosen += _collected(collections()[name], scale, methods, options, changes, plugins)
+            chosen += _collected(collections()[name], scale, methods, options, changes, plugins, registry)
             continue
         file, at = registry.one(name, scale)
         asked = _parsed(changes, file.keys(at))
@@ -57,7 +57,7 @@ def choose(
 
 def choose_transfers(
     sources: Sequence[str], targets: Sequence[str], carry: str, scale: str | None, methods: Sequence[str],
-    options: Mapping[str, Any], changes: Sequence[str], plugins: Sequence[Path],
+    options: Mapping[str, Any], changes: Sequence[str], plugins: Sequence[Path], registry: Registry | None = None,
 ) -> list[Task]:  # fmt: skip
     """Every target with tickets from every source, by each method, under `TRANSFERRED` if no arms are asked for.
 
@@ -67,8 +67,8 @@ def choose_transfers(
         raise UsageError(f"--carry {carry}: one of {', '.join(CARRIES)}")
     if not sources or not targets:
         raise UsageError("--sources and --targets need a task each, such as --sources a --targets b,c")
-    options = {"arms": TRANSFERRED, **options}
-    origins, own = (choose(names, scale, methods, options, changes, plugins) for names in (sources, targets))
+    options, registry = {"arms": TRANSFERRED, **options}, registry or Registry(plugins)
+    origins, own = (choose(names, scale, methods, options, changes, plugins, registry) for names in (sources, targets))
     for task in (*origins, *own):
         if task.source is not None:
             raise UsageError(
@@ -84,7 +84,7 @@ def choose_transfers(
 
 def _collected(
     collection: Collection, scale: str | None, methods: Sequence[str], options: Mapping[str, Any],
-    changes: Sequence[str], plugins: Sequence[Path],
+    changes: Sequence[str], plugins: Sequence[Path], registry: Registry,
 ) -> list[Task]:  # fmt: skip
     at = scale or collection.scale
     found: list[Task] = []
@@ -92,9 +92,11 @@ def _collected(
         by = tuple(methods) or panel.methods
         own = {"arms": panel.arms, **options} if panel.arms else options
         if panel.sources:
-            found += choose_transfers(panel.sources, panel.targets, panel.carry, at, by, own, changes, plugins)
+            found += choose_transfers(
+                panel.sources, panel.targets, panel.carry, at, by, own, changes, plugins, registry
+            )
         else:
-            found += choose(panel.tasks, at, by, own, changes, plugins)
+            found += choose(panel.tasks, at, by, own, changes, plugins, registry)
     return found
 
 

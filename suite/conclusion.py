@@ -53,7 +53,7 @@ def print_summary(view: "RunView") -> None:
     for line in (*stability_lines(view, console.width), *finding_lines(own, console.width)):
         typer.echo(line)
     for paper in papers(found, [""] * len(found)):
-        for line in paper_lines(paper) if len(paper.shown) > 1 else ():
+        for line in paper_lines(paper) if paper.asked else ():
             typer.echo(wrapped(line, console.width))
     if own or not found:
         console.print(summary_table(view.name, own))

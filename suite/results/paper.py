@@ -1,7 +1,8 @@
 """A paper's figures beside what a run has of them: what the paper showed, on which data, and what came out here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 from suite.experiment.collection import Collection, Figure, Panel, collections
@@ -17,6 +18,12 @@ Judged = tuple[TaskView, Judgement]
 USUAL: Final = ("imp",)
 """Methods of a panel that names none."""
 
+MOST_NAMED: Final = 12
+"""So many tasks or transfers that were not run are named in a sentence; of more their number is told."""
+
+Placed = tuple[Judged, str]
+"""A task of a run, and where it is in the page."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -29,10 +36,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A figure of the paper, and what a run has of it; nothing where none of its panels was run."""
+    """A figure of the paper, and what a run has of it; nothing where none of its panels was run.
+
+    `missing` says in sentences what of its panels has no results in the run; `asked`: whether any of it was asked for.
+    """
 
     figure: Figure
     seen: tuple[Seen, ...]
+    missing: tuple[str, ...]
+    asked: bool
 
 
 @dataclass(frozen=True)
@@ -52,12 +64,17 @@ class Paper:
         """The names of the others."""
         return tuple(each.figure.name for each in self.figures if not each.seen)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the run was asked for something of every figure, as it is by the collection's own name."""
+        return all(each.asked for each in self.figures)
+
 
 def papers(tasks: Sequence[Judged], slugs: Sequence[str]) -> list[Paper]:
     """Every collection of figures that a run has something of; `slugs` are the places of its tasks in the page."""
     found = []
     for collection in collections().values():
-        figures = tuple(Reproduced(figure, tuple(_seen(figure, tasks, slugs))) for figure in collection.figures)
+        figures = tuple(_reproduced(figure, list(zip(tasks, slugs, strict=True))) for figure in collection.figures)
         if any(each.seen for each in figures):
             found.append(Paper(collection, figures))
     return found
@@ -96,54 +113,99 @@ def _stands_for(panel: Panel, view: TaskView) -> bool:
     return named and source.method.name in (panel.methods or USUAL)
 
 
-def _seen(figure: Figure, tasks: Sequence[Judged], slugs: Sequence[str]) -> Iterable[Seen]:
-    for scale in dict.fromkeys(view.spec.scale for view, _ in tasks):
-        for panel in figure.at(scale):
-            places = [
-                (judged, slug)
-                for judged, slug in zip(tasks, slugs, strict=True)
-                if judged[0].spec.scale == scale and _stands_for(panel, judged[0])
-            ]
-            if panel.sources:
-                yield from _matrix(places)
-            elif len(panel.methods) > 1:
-                yield from _methods(places)
-            else:
-                yield from (_curve(judged, slug) for judged, slug in places)
+def _reproduced(figure: Figure, tasks: Sequence[Placed]) -> Reproduced:
+    """What is there of a figure at every scale of a run; a task without a finished cell has no results."""
+    seen: list[Seen] = []
+    missing: list[str] = []
+    asked = False
+    for scale in dict.fromkeys(view.spec.scale for (view, _), _ in tasks):
+        here = [placed for placed in tasks if placed[0][0].spec.scale == scale]
+        panels = figure.at(scale)
+        wanted = [placed for placed in here if any(_stands_for(panel, placed[0][0]) for panel in panels)]
+        asked |= bool(wanted)
+        there = [placed for placed in wanted if placed[0][0].cells]
+        found = [each for panel in panels for each in _seen(panel, [p for p in there if _stands_for(panel, p[0][0])])]
+        if found:
+            missing += _not_run(panels, [view for (view, _), _ in there], scale)
+        seen += found
+    return Reproduced(figure, tuple(seen), tuple(missing), asked)
 
 
-def _curve(judged: Judged, slug: str) -> Seen:
-    view, judgement = judged
+def _seen(panel: Panel, tasks: Sequence[Placed]) -> Iterable[Seen]:
+    """What the tasks of a run that stand for a panel say."""
+    if panel.sources:
+        return _matrix(tasks)
+    return _methods(tasks, panel) if len(panel.methods) > 1 else map(_curve, tasks)
+
+
+def _not_run(panels: Iterable[Panel], there: Sequence[TaskView], scale: str) -> Iterator[str]:
+    """`not run here at lite: rl/acrobot, rl/lunarlander`, a sentence for tasks and one for transfers."""
+    own, moved = dict[str, bool](), dict[str, bool]()
+    for panel in panels:
+        views = [view for view in there if _stands_for(panel, view)]
+        for source, target in product(panel.sources, panel.targets):
+            found = any(v.spec.id == target and v.source is not None and v.source.spec.id == source for v in views)
+            moved[f"{source} to {target}"] = found
+        for task, method in product(panel.tasks, panel.methods or USUAL):
+            found = any(view.spec.id == task and view.method.name == method for view in views)
+            own[f"{task} by {method}" if len(panel.methods) > 1 else task] = found
+    for what, wanted in (("tasks", own), ("transfers", moved)):
+        missing = [name for name, found in wanted.items() if not found]
+        if missing:
+            many = f"{len(missing)} of {len(wanted)} {what}"
+            named = ", ".join(missing) if len(missing) <= MOST_NAMED else many
+            yield words.sentence(f"not run here at {scale}: {named}")
+
+
+def _on(view: TaskView, what: str = "") -> str:
+    """A task with the scale and the data that it is of."""
+    return f"{view.spec.title}{what} ({view.spec.scale}, data {view.spec.data.name})"
+
+
+def _curve(placed: Placed) -> Seen:
+    (view, judgement), slug = placed
     by = "" if view.method.name in USUAL else f" by {view.method.name}"
-    return Seen(f"{view.spec.title}{by}", slug, tuple(words.findings(judgement)))
+    return Seen(_on(view, by), slug, tuple(words.findings(judgement)))
 
 
-def _matrix(places: Sequence[tuple[Judged, str]]) -> Iterable[Seen]:
+def _matrix(tasks: Sequence[Placed]) -> Iterable[Seen]:
     """A matrix of tickets that are carried over; none of tickets on their own tasks alone."""
-    if _carried([judged for judged, _ in places]):
-        for matrix in matrices([judged for judged, _ in places]):
-            yield Seen(transfer_words.title(matrix), places[0][1], tuple(transfer_words.findings(matrix)))
+    if _carried([judged for judged, _ in tasks]):
+        for matrix in matrices([judged for judged, _ in tasks]):
+            yield Seen(transfer_words.title(matrix), tasks[0][1], tuple(transfer_words.findings(matrix)))
 
 
-def _methods(places: Sequence[tuple[Judged, str]]) -> Iterable[Seen]:
-    """Of a task under several methods: how their tickets compare."""
-    by_task: dict[tuple[str, str], dict[str, TaskCurves]] = {}
-    anchors: dict[str, str] = {}
-    for (view, judgement), slug in places:
-        anchor = anchors.setdefault(view.spec.id, slug)
-        by_task.setdefault((view.spec.title, anchor), {})[view.method.name] = judgement.curves
-    for (title, anchor), curves in by_task.items():
-        ranks = rank_sources(curves)
-        said = [
-            f"tickets of {rank.source} against those of {duel.against}: {words.number(duel.difference.value, True)} "
-            f"{words.interval(duel.difference.interval)}, "
-            f"{transfer_words.undecided(duel.verdict, duel.replicates_needed)}"
-            for rank in ranks[:1]
-            for duel in rank.duels
-        ]
-        if said:
-            about = words.sentence(f"over all densities {'; '.join(said)}")
-            yield Seen(f"{title}, methods compared", anchor, (about,))
+def _methods(tasks: Sequence[Placed], panel: Panel) -> Iterable[Seen]:
+    """Of a task under several methods: how their tickets compare, and how each stands against the panel's own arms."""
+    by_task: dict[str, dict[str, Placed]] = {}
+    for placed in tasks:
+        by_task.setdefault(placed[0][0].spec.id, {})[placed[0][0].method.name] = placed
+    for found in by_task.values():
+        (view, _), anchor = next(iter(found.values()))
+        controls = [words.sentence(text) for (own, each), _ in found.values() for text in _controls(own, each, panel)]
+        compared = _compared({method: judgement.curves for method, ((_, judgement), _) in found.items()}, panel)
+        yield Seen(_on(view, ", methods compared"), anchor, (compared, *controls))
+
+
+def _compared(curves: dict[str, TaskCurves], panel: Panel) -> str:
+    if len(curves) < 2:
+        absent = " and ".join(method for method in panel.methods if method not in curves)
+        return f"Tickets of {next(iter(curves))} alone: without {absent} there is nothing to compare them with."
+    said = [
+        f"tickets of {rank.source} against those of {duel.against}: {words.number(duel.difference.value, True)} "
+        f"{words.interval(duel.difference.interval)}, "
+        f"{transfer_words.undecided(duel.verdict, duel.replicates_needed)}"
+        for rank in rank_sources(curves)[:1]
+        for duel in rank.duels
+    ]
+    return words.sentence(f"over all densities {'; '.join(said)}")
+
+
+def _controls(view: TaskView, judgement: Judgement, panel: Panel) -> Iterator[str]:
+    """A method's winning tickets against the other arms that a panel names."""
+    for verdict in judgement.primary:
+        if verdict.against in panel.arms:
+            yield f"by {view.method.name}, {words.lead(verdict, view.spec.metric)}"
 
 
 def paper_lines(found: Paper) -> list[str]:
@@ -152,8 +214,9 @@ def paper_lines(found: Paper) -> list[str]:
     for each in found.shown:
         lines.append(f"{each.figure.name}. The paper, on {each.figure.data}: {each.figure.showed}")
         lines += [f"Here, {seen.title}: {' '.join(seen.sentences)}" for seen in each.seen]
+        lines += each.missing
     if found.absent:
-        lines.append(f"Nothing in this run of: {'; '.join(found.absent)}.")
+        lines.append(f"Not run here: {'; '.join(found.absent)}.")
     return lines
 
 
@@ -168,6 +231,7 @@ def paper_json(found: Paper) -> dict[str, Any]:
                 "showed": each.figure.showed,
                 "data": each.figure.data,
                 "seen": [{"on": seen.title, "says": list(seen.sentences)} for seen in each.seen],
+                "missing": list(each.missing),
             }
             for each in found.figures
         ],

@@ -76,13 +76,15 @@ def test_a_run_without_a_papers_tasks_has_none_of_its_figures() -> None:
     assert papers(judged(run_of([toy("one-shot")])), ["t0"]) == []
 
 
-def test_a_figure_has_what_its_tasks_say_and_the_others_are_named_as_absent() -> None:
+def test_a_figure_has_what_its_tasks_say_on_which_data_and_the_others_are_named_as_absent() -> None:
     paper = found([toy()])
-    (shown,) = paper.shown
+    shown = paper.shown[0]
     assert shown.figure.name == "controls"
     assert shown.seen[0].anchor == "t0"
+    assert shown.seen[0].title == f"{spec().title} (smoke, data {spec().data.name})"
     assert shown.seen[0].sentences[0].startswith("At ")
-    assert paper.absent == ("methods", "datasets", "depths", "masks")
+    assert shown.missing == ()
+    assert paper.absent == ("datasets", "depths", "masks")
 
 
 def test_a_figure_of_several_methods_compares_their_tickets() -> None:
@@ -91,6 +93,48 @@ def test_a_figure_of_several_methods_compares_their_tickets() -> None:
     (sentence,) = paper.shown[1].seen[0].sentences
     assert sentence.startswith("Over all densities tickets of imp against those of snip: +")
     assert sentence.endswith("wins.")
+
+
+def test_a_figure_of_several_methods_of_which_one_was_run_says_what_is_missing() -> None:
+    methods = found([toy()]).shown[1]
+    assert methods.seen[0].sentences == ("Tickets of imp alone: without snip there is nothing to compare them with.",)
+    assert methods.missing == ("Not run here at smoke: vision/toy by snip.",)
+
+
+def test_each_method_stands_against_the_arms_that_a_figure_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = figure("methods", Panel(tasks=("vision/toy",), methods=("imp", "snip"), arms=("winning", "random")))
+    monkeypatch.setattr(module, "collections", lambda: {"paper": PAPER.model_copy(update={"figures": (arms,)})})
+    both = [replace(view(value, arms=("winning", "reinit", "random")), method=Method(name=n)) for n in ("imp", "snip")]
+    _, *against = found(both).shown[0].seen[0].sentences
+    assert [line.split(" at ")[0] for line in against] == ["By imp,", "By snip,"]
+    assert all("random" in line and "reinit" not in line for line in against)
+
+
+def test_tasks_of_a_figure_that_were_not_run_or_have_no_finished_cell_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    three = figure("controls", Panel(tasks=("vision/toy", "vision/second", "vision/third")))
+    monkeypatch.setattr(module, "collections", lambda: {"paper": PAPER.model_copy(update={"figures": (three,)})})
+    unfinished = replace(toy(id="vision/second"), cells=())
+    (shown,) = found([toy(), unfinished]).shown
+    assert [seen.anchor for seen in shown.seen] == ["t0"]
+    assert shown.missing == ("Not run here at smoke: vision/second, vision/third.",)
+    assert papers(judged(run_of([unfinished])), ["t0"]) == []
+
+
+def test_many_transfers_that_were_not_run_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_NAMED", 1)
+    few = found(transfers(("wide", "narrow"), ("narrow", "narrow")))
+    assert few.shown[0].missing == ("Not run here at smoke: 2 of 4 transfers.",)
+
+
+def test_a_run_is_asked_for_a_paper_by_something_of_every_figure() -> None:
+    some = [toy(), toy("snip"), *transfers(("wide", "narrow"), ("wide", "deep"))]
+    masks = pair("narrow", "wide", 0.01)
+    source = masks.source
+    assert source is not None
+    assert not found(some).asked
+    assert found([*some, replace(masks, cells=(), source=replace(source, carry="mask"))]).asked
 
 
 def test_methods_compared_on_two_tasks_lead_to_the_section_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,4 +180,4 @@ def test_page_terminal_and_json_say_what_the_paper_showed_and_what_came_out(tmp_
     assert as_data == paper_json(paper)
     lines = paper_lines(paper)
     assert lines[1] == "controls. The paper, on CIFAR-10: controls was seen"
-    assert lines[-1] == "Nothing in this run of: datasets; depths; masks."
+    assert lines[-1] == "Not run here: datasets; depths; masks."
