@@ -28,7 +28,10 @@ def step(
         "vision/mnist5k-lenet300"
     ),
     scale: Annotated[str, typer.Option("--scale", help="Scale of the task.")] = "lite",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds, each of which times every side once.")] = 41,
+    builds: Annotated[int, typer.Option("--builds", min=1, help="How often all sides are built anew.")] = 5,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Rounds of a build, each of which times every side once.")
+    ] = 11,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of every side in a round.")] = 50,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
     threads: Threads = None,
@@ -38,7 +41,7 @@ def step(
 ) -> None:
     """Time a training step: a bare loop, the learner, and the learner under masks, interleaved in one run.
 
-    The times are medians over the rounds, the ratios medians of each round's ratio to its bare loop. Run it on a
+    The times are medians over all rounds, the ratios medians of each round's ratio to its bare loop. Run it on a
     machine that does nothing else: the load is printed.
     """
     from suite.bench.step import measure
@@ -46,7 +49,7 @@ def step(
     from suite.experiment.runtime import Runtime
 
     file, at = Registry(plugin or ()).one(task, scale)
-    times = measure(file.at(at).spec, rounds, steps, Runtime(device=device, data=data, threads=threads or 1))
+    times = measure(file.at(at).spec, builds, rounds, steps, Runtime(device=device, data=data, threads=threads or 1))
     if as_json:
         print_json(times.as_json())
         return

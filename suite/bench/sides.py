@@ -33,6 +33,13 @@ def interleaved(
     sides: Mapping[str, Callable[[], None]], rounds: int, steps: int, runtime: Runtime
 ) -> tuple[Side, ...]:  # fmt: skip
     """Time every side, a call of which takes `steps` steps, once in each round, after a round that is not counted."""
+    return against_first(timed_rounds(sides, rounds, steps, runtime))
+
+
+def timed_rounds(
+    sides: Mapping[str, Callable[[], None]], rounds: int, steps: int, runtime: Runtime
+) -> dict[str, list[Times]]:  # fmt: skip
+    """The times of every side, one a round, as `interleaved` takes them."""
     found: dict[str, list[Times]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, take in sides.items():
@@ -43,7 +50,7 @@ def interleaved(
             if turn:
                 ended = time.perf_counter(), time.process_time()
                 found[name].append(((ended[0] - started) / steps, (ended[1] - cpu) / steps))
-    return against_first(found)
+    return found
 
 
 def against_first(found: Mapping[str, Sequence[Times]]) -> tuple[Side, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suite.bench.sides import Side, interleaved
+from suite.bench.sides import Side, Times, against_first, timed_rounds
 from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import UsageError
 from suite.experiment.learner import Learner, Span
@@ -33,6 +33,7 @@ class StepTimes:
 
     task: str
     scale: str
+    builds: int
     rounds: int
     steps: int
     threads: int
@@ -44,16 +45,23 @@ class StepTimes:
         return {"schema": 1, **asdict(self)}
 
 
-def measure(spec: TaskSpec, rounds: int, steps: int, runtime: Runtime) -> StepTimes:
+def measure(spec: TaskSpec, builds: int, rounds: int, steps: int, runtime: Runtime) -> StepTimes:
     """Time `steps` steps of every side in each of `rounds` rounds, after one round that is not counted.
 
-    The bare loop is what one would write by hand for the task's model, loss and optimizer, its batches lying in memory.
+    All of it is done `builds` times with models made anew: where their tensors come to lie in memory alone makes two
+    equal sides differ by some percent. The first bare loop is what one would write by hand for the task's model, loss
+    and optimizer, with its batches lying ready in memory; the second picks each batch as the learner does.
     Raises UsageError for a task whose learner follows no loss on batches.
     """
-    with reproducible(runtime), ExitStack() as attached:
-        sides = _sides(spec, steps, rounds, runtime, attached)
-        found = interleaved(sides, rounds, steps, runtime)
-    return StepTimes(spec.id, spec.scale, rounds, steps, runtime.threads, os.getloadavg(), found)
+    found: dict[str, list[Times]] = {}
+    with reproducible(runtime):
+        for _ in range(builds):
+            with ExitStack() as attached:
+                for name, times in timed_rounds(
+                    _sides(spec, steps, rounds, runtime, attached), rounds, steps, runtime
+                ).items():
+                    found.setdefault(name, []).extend(times)
+    return StepTimes(spec.id, spec.scale, builds, rounds, steps, runtime.threads, os.getloadavg(), against_first(found))
 
 
 def _sides(
@@ -82,6 +90,7 @@ def _sides(
         parameter.register_post_accumulate_grad_hook(_times(torch.ones_like(parameter)))  # type: ignore[no-untyped-call]
     return {
         "bare loop": _bare(learner(), steps),
+        "bare loop that picks its batches": _picking(learner(), steps),
         "bare loop, gradients times a mask": _bare(hooked, steps),
         "learner": advancing(learner()),
         **{f"learner, masked at density {density:g}": advancing(masked(density)) for density in DENSITIES},
@@ -91,14 +100,22 @@ def _sides(
 def _bare(made: Any, steps: int) -> Callable[[], None]:
     """Steps on batches that lie in memory one by one, which leaves out even the cost of picking their rows."""
     batches: Iterator[BatchProbe] = itertools.cycle(made.probes(steps))
-    optimizer = made.optimizer
     made.model.train()
+    return _loop(made.optimizer, lambda: next(batches).batch_loss(), steps)
 
+
+def _picking(made: SupervisedLearner, steps: int) -> Callable[[], None]:
+    """Steps on the batches of the learner, each picked when it is needed."""
+    step = itertools.count(made.step)
+    made.model.train()
+    return _loop(made.optimizer, lambda: made.loss(next(step)), steps)
+
+
+def _loop(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor], steps: int) -> Callable[[], None]:
     def take() -> None:
-        for batch in itertools.islice(batches, steps):
+        for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
-            loss = batch.batch_loss()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return take

@@ -39,7 +39,7 @@ class Enforcement:
                     f"the optimizer does not train {names[id(parameter)]!r}: "
                     "attach the mask after the optimizer is built, with the model it was built for"
                 )
-        self._masked = [_Masked(parameter, bits) for parameter, bits in kept.items()]
+        self._masked = [_Masked(parameter, bits) for parameter, bits in kept.items() if not bits.all]
         self._sweep = True
         self._zero(optimizer)
         self._handles: list[RemovableHandle] = [
@@ -171,6 +171,11 @@ class _Kept:
     def __init__(self, kept: Tensor) -> None:
         self._kept = kept
         self._bits: dict[torch.dtype, Tensor] = {}
+
+    @property
+    def all(self) -> bool:
+        """Whether every weight survives, so that there is nothing to clear."""
+        return bool(self._kept.all())
 
     def clear(self, tensor: Tensor) -> None:
         """Set a tensor to +0 where the weight is pruned, in place; of a sparse gradient, the rows that it holds."""

@@ -11,6 +11,7 @@ from suite.cli import app
 WORDS = ["bench", "step", "vision/mnist5k-lenet300", "--threads", "1"]
 SIDES = [
     "bare loop",
+    "bare loop that picks its batches",
     "bare loop, gradients times a mask",
     "learner",
     "learner, masked at density 1",
@@ -20,12 +21,15 @@ SIDES = [
 
 
 def test_every_side_is_timed_in_every_round() -> None:
-    done = CliRunner().invoke(app, [*WORDS, "--scale", "smoke", "--rounds", "2", "--steps", "3", "--json"])
+    done = CliRunner().invoke(
+        app, [*WORDS, "--scale", "smoke", "--builds", "2", "--rounds", "2", "--steps", "3", "--json"]
+    )
     assert done.exit_code == 0, done.output
     table = json.loads(done.stdout)
-    assert (table["task"], table["scale"], table["rounds"], table["steps"]) == (
+    assert (table["task"], table["scale"], table["builds"], table["rounds"], table["steps"]) == (
         "vision/mnist5k-lenet300",
         "smoke",
+        2,
         2,
         3,
     )

