@@ -25,6 +25,9 @@ METHODS: Final = {"iterative": "imp", "one-shot": "one-shot"}
 LAYERWISE: Final = {"iterative": "imp-layerwise"}
 """The same with a threshold for each layer."""
 
+UNTOLD: Final = "smoke"
+"""The scale that says nothing of a claim: it is made to run in seconds, on data of another kind where need be."""
+
 MOST_NAMED: Final = 6
 """So many tasks without an entry are named in a sentence."""
 
@@ -110,7 +113,7 @@ def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
     """What the measured entries of a claim's tasks and transfers say of it.
 
     Counted are entries of the claim's own method (the task's `imp` or `one-shot`; `validate` sees to it that no other
-    is named so), those of each task's newest version at the largest scale.
+    is named so), those of each task's newest version at the largest scale, but none at scale smoke.
     """
     tasks = tuple(_on(claim, setting) for setting in _settings(claim, tuple(standings)))
     own = [row for task in tasks if not task.substitute for row in task.counted]
@@ -219,12 +222,12 @@ def _json(one: ClaimStanding) -> dict[str, Any]:
 def _on(claim: Claim, setting: _Setting) -> ClaimTask:
     rows: list[ClaimRow] = []
     counted = False
-    for _, _, group in by_task(setting.entries):  # newest version first, then the largest scale
+    for task, _, group in by_task(setting.entries):  # newest version first, then the largest scale
         there = [row for s in group for row in _rows(claim, s, setting.rivals)]
+        late = "older version or smaller scale" if counted else f"scale {UNTOLD}" if task.scale == UNTOLD else ""
         for row in there:
-            other = "older version or smaller scale" if counted else ""
-            rows.append(replace(row, aside=other if _of_its_method(claim, row.standing) else "other method"))
-        counted |= any(_of_its_method(claim, row.standing) for row in there)
+            rows.append(replace(row, aside=late if _of_its_method(claim, row.standing) else "other method"))
+        counted |= any(not row.aside for row in rows)
     outcomes = [row.verdict.verdict for row in rows if not row.aside]
     return ClaimTask(setting.name, setting.substitute, tuple(rows), conclude(outcomes, claim.holds_if))
 

@@ -1,6 +1,7 @@
 """Boards for the site's tests: entries of every kind, one of them hostile."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 from synthetic_entries import METRIC, Value, claim, fading, measured, reported
@@ -44,12 +45,13 @@ def entries() -> list[AnyEntry]:
     loss = METRIC | {"name": "log perplexity", "unit": "nats", "higher_is_better": False, "chance": 10.0}
     text = {"id": "nlp/kjv", "version": "1.0.0", "hash": "0f" * 32, "scale": "lite"}
     curves = {"random reinit (fig. 3, <dotted>)": [{"density": 0.5, "value": 0.9, "sd": 0.01, "replicates": 5}]}
+    toy = partial(measured, scale="quick")
     return [
-        measured(levels=8, replicates=5),
-        measured(worse(0.004), "snip", levels=8, replicates=5, method=snip),
-        measured(worse(0.02), "weak", levels=8, replicates=5),
-        measured(worse(0.03), "hostile", levels=8, replicates=5, **hostile),
-        measured(lost, "lost", levels=8, replicates=5),
+        toy(levels=8, replicates=5),
+        toy(worse(0.004), "snip", levels=8, replicates=5, method=snip),
+        toy(worse(0.02), "weak", levels=8, replicates=5),
+        toy(worse(0.03), "hostile", levels=8, replicates=5, **hostile),
+        toy(lost, "lost", levels=8, replicates=5),
         measured(entry_id="older", levels=4, replicates=5, task=older),
         measured(perplexing, "lm", metric=loss, task=text),
         reported(),

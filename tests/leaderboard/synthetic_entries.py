@@ -23,12 +23,13 @@ def fading(arm: str, level: int, replicate: int) -> float:
 def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Measured:
     """A measured entry of `vision/toy` at scale smoke: three replicates, four levels, arms winning, reinit, random.
 
-    `replicates`, `levels` and `arms` change the protocol and curves together; other names are fields of the entry. The
+    `replicates`, `levels` and `arms` change the protocol and curves together; other names are the task's `scale`, and
+    fields of the entry. The
     dense runs of all entries are the same bits, unless they come from another `machine`.
     """
     replicates, levels = changed.pop("replicates", 3), changed.pop("levels", 4)
     arms = changed.pop("arms", ("winning", "reinit", "random"))
-    machine = changed.pop("machine", "here")
+    machine, scale = changed.pop("machine", "here"), changed.pop("scale", "smoke")
 
     def point(arm: str, level: int) -> dict[str, Any]:
         values = [value("dense" if level == 0 else arm, level, r) for r in range(replicates)]
@@ -42,7 +43,7 @@ def measured(value: Value = fading, entry_id: str = "imp", **changed: Any) -> Me
         "id": entry_id,
         "title": f"{entry_id} on toys",
         "author": "A. Tester",
-        "task": {"id": "vision/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": "smoke"},
+        "task": {"id": "vision/toy", "version": "1.0.0", "hash": "ab" * 32, "scale": scale},
         "metric": METRIC,
         "method": {
             "settings": {"name": entry_id, "rewind_step": 10}, "description": "Iterative magnitude pruning.",

@@ -148,7 +148,7 @@ def test_the_filter_hides_rows_and_says_how_many_are_left(opened: Open) -> None:
 
 def test_chosen_entries_and_arms_are_laid_over_one_another_with_bands(opened: Open) -> None:
     page = opened()
-    tail = "(1.0.0, smoke): winning"
+    tail = "(1.0.0, quick): winning"
     assert sorted(lines(page)) == [f"{name} on toys {tail}" for name in ("imp", "snip", "weak")]
     assert page.locator("[data-band]").count() == 3
     page.get_by_label("draw the curves of snip").uncheck()

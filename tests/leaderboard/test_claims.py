@@ -3,16 +3,22 @@
 import json
 import random
 import re
+from functools import partial
 
 import pytest
 from pydantic import ValidationError
-from synthetic_entries import Value, claim, fading, measured, transferred
+from synthetic_entries import Value, claim, fading
+from synthetic_entries import measured as smoke_entry
+from synthetic_entries import transferred as smoke_transfer
 
 from suite.leaderboard.claim import Claim
 from suite.leaderboard.claims import as_json, conclude, weigh
 from suite.leaderboard.standing import standing
 from suite.leaderboard.text import claim_lines
 from suite.results.stats import Outcome
+
+measured, transferred = (partial(make, scale="quick") for make in (smoke_entry, smoke_transfer))
+"""Entries of a scale that counts."""
 
 
 def method(name: str) -> dict[str, object]:
@@ -67,16 +73,16 @@ def test_a_substitute_stands_beside_a_claim_and_never_colours_it(holds_if: list[
     about = claim(tasks=["vision/unseen"], substitutes=["vision/toy"], holds_if=holds_if)
     found = weigh(about, judged)
     assert found.conclusion == "not measured"
-    assert found.beside == (f"on vision/toy (smoke): {seen}",)
+    assert found.beside == (f"on vision/toy (quick): {seen}",)
     assert [(task.task, task.substitute) for task in found.tasks] == [("vision/unseen", False), ("vision/toy", True)]
 
 
 def test_own_entries_count_whatever_a_substitute_shows() -> None:
-    other = {"id": "vision/else", "version": "1.0.0", "hash": "cd" * 32, "scale": "smoke"}
+    other = {"id": "vision/else", "version": "1.0.0", "hash": "cd" * 32, "scale": "quick"}
     judged = [standing(measured()), standing(measured(never, task=other))]
     found = weigh(claim(tasks=["vision/toy", "vision/unseen"], substitutes=["vision/else"]), judged)
     assert found.conclusion == "holds"
-    assert found.beside == ("not measured on vision/unseen", "on vision/else (smoke): the opposite is seen")
+    assert found.beside == ("not measured on vision/unseen", "on vision/else (quick): the opposite is seen")
 
 
 def test_a_task_is_the_claims_own_or_a_substitute() -> None:
@@ -121,6 +127,16 @@ def test_only_the_largest_scale_counts() -> None:
         "imp": "older version or smaller scale",
         "large": "",
     }
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_scale_smoke_says_nothing_of_a_claim_for_its_data_may_be_of_another_kind(own: bool) -> None:
+    about = claim(tasks=["vision/toy"] if own else ["vision/unseen"], substitutes=[] if own else ["vision/toy"])
+    found = weigh(about, [standing(smoke_entry())])
+    assert (found.conclusion, found.beside) == ("not measured", ())
+    assert [row.aside for task in found.tasks for row in task.rows] == ["scale smoke"]
+    both = weigh(about, [standing(smoke_entry()), standing(measured(entry_id="quick", method=method("imp")))])
+    assert [task.conclusion for task in both.tasks if task.counted] == ["holds"]
 
 
 def test_a_claim_is_weighed_at_the_densities_it_speaks_of() -> None:
@@ -170,7 +186,7 @@ def test_a_transfer_on_a_substitute_stands_beside_and_never_colours() -> None:
     )
     found = weigh(about, judged)
     assert found.conclusion == "not measured"
-    assert found.beside == ("on vision/other to vision/toy (smoke): the opposite is seen",)
+    assert found.beside == ("on vision/other to vision/toy (quick): the opposite is seen",)
 
 
 def test_sources_are_compared_on_the_same_target() -> None:
@@ -245,8 +261,8 @@ def test_people_read_numbers_intervals_and_sizes_and_what_would_decide() -> None
     text = "\n".join(claim_lines([weigh(about, [standing(measured(noisy))])], 400))
     assert "vision/paper-says: not measured" in text
     assert "about toys, networks of toys, densities from 60 % down; Morcos et al. 2019" in text
-    assert "on vision/toy (smoke): undecided" in text
-    assert "beside, vision/toy: imp (smoke, 3 replicates, 2 densities): at 41 % winning 0.915, random 0.9;" in text
+    assert "on vision/toy (quick): undecided" in text
+    assert "beside, vision/toy: imp (quick, 3 replicates, 2 densities): at 41 % winning 0.915, random 0.9;" in text
     assert re.search(
         r"winning is ahead by 0\.015 \[−?[\d.]+, [\d.]+\]: undecided, about \d+ replicates would decide", text
     )

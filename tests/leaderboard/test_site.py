@@ -127,7 +127,7 @@ def test_embedded_data_holds_no_character_that_could_end_it(pages: dict[str, Pag
     (data,) = [script for script in pages["domains/vision.html"].scripts if script.strip()]
     assert not re.search("[<>&\u2028\u2029]", data)
     labels = [entry["label"] for entry in json.loads(data)["entries"]]
-    assert f"{HOSTILE} (1.0.0, smoke)" in labels
+    assert f"{HOSTILE} (1.0.0, quick)" in labels
 
 
 def test_a_table_leads_with_rank_area_and_the_verdicts_over_all_densities(pages: dict[str, Page]) -> None:
@@ -215,14 +215,14 @@ def test_claims_have_a_verdict_from_measured_entries(site: dict[str, str], pages
     assert claim.row("vision/toy", "all counted entries")[-1] == "holds"
     assert "not measured" in pages["entries/vision/never-measured.html"].text
     beside = pages["entries/vision/beside.html"]
-    assert "on vision/toy (smoke): the opposite is seen." in beside.text
+    assert "on vision/toy (quick): the opposite is seen." in beside.text
     assert beside.row("vision/toy", "imp on toys")[-1] == "substitute"
     assert "does not hold" not in beside.text
     assert "does-not-hold" not in site["entries/vision/beside.html"]
 
 
 def test_an_entrys_page_has_every_value_digest_setting_and_cost(pages: dict[str, Page]) -> None:
-    entry, page = measured(levels=8, replicates=5), pages["entries/vision/imp.html"]
+    entry, page = measured(levels=8, replicates=5, scale="quick"), pages["entries/vision/imp.html"]
     for points in entry.curves.values():
         for point in points:
             assert all(f"{value:.6g}" in page.text for value in point.values)
