@@ -204,6 +204,12 @@ def status(folder: Folder, as_json: Json = False) -> None:
         if r["connections"]:
             done = f"{r['measured']} of {count(r['connections'], 'connection')}"
             typer.echo(f"{r['task']} {r['scale']} {r['method']}: {done} between children measured")
+        if r["missing_masks"]:
+            from suite.results.view import MissingMask
+            from suite.results.words import masks_missing
+
+            masks = [MissingMask(**each) for each in r["missing_masks"]]
+            typer.echo(f"{r['task']} {r['scale']} {r['method']}: {masks_missing(masks)}")
         if r["older"]:
             named = [f"{c['arm']}:{c['level']}:{c['replicate']}" for c in r["older"]]
             more = f", … ({len(named) - OLDER_SHOWN} more, --json names all)" if len(named) > OLDER_SHOWN else ""

@@ -1,7 +1,7 @@
 """What is in a run's folder: how far it is, and all that its report shows. Nothing of it is trained, and no torch."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ from suite.experiment.plan import Plan
 from suite.experiment.result import CellResult
 from suite.experiment.store import CellFacts, Store, StoreSurvey
 from suite.experiment.taskfile import Task
-from suite.results.view import MOST_TRACES, RunView, TaskView, TransferSource
+from suite.results.view import MOST_TRACES, MissingMask, RunView, TaskView, TransferSource
 
 
 def progress_of(folder: Path) -> list[dict[str, Any]]:
-    """How far each task of a run is, the seconds left on one core by the plan's estimate, and its older cells.
+    """How far each task of a run is, the seconds left on one core by the plan's estimate, its older cells, and the
+    masks that were deleted.
 
     What tasks share is left to do for the first of them. Of its `connections` so many are `measured`.
     """
@@ -28,7 +29,7 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
     for request, planned in zip(requests, plans, strict=True):
         task = request.task
         results = {cell.key: survey.cell(cell.key) for cell in planned}
-        _check_masks(planned, survey)
+        missing = missing_masks(planned, survey)
         done = [key for key, result in results.items() if result is not None]
         measured = [each.key for each in planned.connections if store.connection(each.key) is not None]
         rows.append(
@@ -43,6 +44,7 @@ def progress_of(folder: Path) -> list[dict[str, Any]]:
                 "measured": len(measured),
                 "seconds_left": planned.cost(without=[*done, *measured, *counted]).seconds,
                 "older": _older(task, [*results.values(), *unplanned]),
+                "missing_masks": [asdict(each) for each in missing],
             }
         )
         counted.update(results)
@@ -69,10 +71,19 @@ def _older(task: Task, results: Iterable[CellFacts | None]) -> list[dict[str, An
     ]
 
 
-def _check_masks(planned: Plan, survey: StoreSurvey) -> None:
-    """Raise RunError naming a mask that is damaged: what was trained under it is not to be shown as if nothing were."""
-    for key in dict.fromkeys(cell.mask_key for cell in planned if cell.mask_key is not None):
-        survey.has_mask(key)
+def missing_masks(planned: Plan, survey: StoreSurvey) -> tuple[MissingMask, ...]:
+    """The masks that finished cells have made and that are no longer there.
+
+    Raises RunError naming one that is damaged: what was trained under it is not to be shown as if nothing were.
+    """
+    found: dict[str, MissingMask] = {}
+    for cell in planned:
+        result = survey.cell(cell.key)
+        for prune in () if result is None else cell.left_masks(result.diverged):
+            if not survey.has_mask(prune.key) and not prune.optional:
+                file = f"masks/{prune.key}.safetensors"
+                found[prune.key] = MissingMask(cell.level + prune.level, cell.replicate, file)
+    return tuple(found.values())
 
 
 def view_of(folder: Path) -> RunView:
@@ -83,7 +94,7 @@ def view_of(folder: Path) -> RunView:
     views = []
     for request in requests:
         task, planned = request.task, request.plan
-        _check_masks(planned, survey)
+        missing = missing_masks(planned, survey)
         first, count = task.options.first_replicate, task.options.replicates
         lean = _Lean(first + MOST_TRACES)
         found = [lean(result) for cell in planned.shown if (result := store.cell(cell.key)) is not None]
@@ -99,6 +110,7 @@ def view_of(folder: Path) -> RunView:
                 cells=tuple(found),
                 references=request.references or {},
                 source=_source(task),
+                missing_masks=missing,
                 connected=() if task.options.connected is None else task.options.connected.levels,
                 connections=tuple(
                     each for node in planned.connections if (each := store.connection(node.key)) is not None

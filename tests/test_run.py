@@ -18,6 +18,7 @@ from suite.experiment.taskfile import Task
 from suite.finished import progress_of, view_of
 from suite.results.report import as_json
 from suite.run import Report, run_tasks
+from tests.commands import lottery
 from tests.experiment import toy
 
 TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
@@ -115,6 +116,22 @@ def test_status_report_and_compare_name_a_damaged_mask(tmp_path: Path) -> None:
     for shown in (progress_of, view_of):
         with pytest.raises(RunError, match=rf"{path.name} .*: delete it and run again"):
             shown(tmp_path / "run")
+
+
+def test_status_and_report_name_a_deleted_mask_and_the_same_run_makes_it_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, levels=2)
+    (made,) = [mask for mask in Store(folder).mask_keys() if Store(folder).mask(mask).level == 1]
+    (folder / "masks" / f"{made}.safetensors").unlink()
+    said = f"level 1 replicate 0 (masks/{made}.safetensors); the same `lottery run` makes it again."
+    (row,) = progress_of(folder)
+    assert row["missing_masks"] == [{"level": 1, "replicate": 0, "file": f"masks/{made}.safetensors"}]
+    for shown in (lottery("status", folder), lottery("report", folder)):
+        assert said in " ".join(shown.stdout.split())
+    assert said in (folder / "report" / "report.html").read_text().replace("&#39;", "'")
+    run(folder, levels=2)
+    assert Store(folder).has_mask(made)
+    assert [row["missing_masks"] for row in progress_of(folder)] == [[]]
 
 
 def test_a_run_of_another_schema_is_refused(tmp_path: Path) -> None:

@@ -121,6 +121,10 @@ class Cell:
         """Number of optimizer updates."""
         return self.span.last - self.span.first
 
+    def left_masks(self, diverged: bool) -> list[Prune]:
+        """The masks that the finished cell has left; a run that diverged left none of its end."""
+        return [prune for prune in self.prunes if not (diverged and prune.method.score_at == "end")]
+
     def shared_with(self, other: "Cell") -> "Cell":
         """This cell with what another plan wants of it too: its masks, each once, and its kept steps."""
         wanted = sorted((*self.prunes, *other.prunes), key=lambda prune: prune.optional, reverse=True)

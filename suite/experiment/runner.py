@@ -207,9 +207,8 @@ def _is_done(cell: Node, survey: StoreSurvey, store: Store) -> bool:
     found = survey.cell(cell.key)
     if found is None:
         return False
-    wanted = [prune for prune in cell.prunes if not (found.diverged and prune.method.score_at == "end")]
-    there = [prune for prune in wanted if survey.has_mask(prune.key)]
-    return all(prune.optional or prune in there for prune in wanted)
+    there = [survey.has_mask(prune.key) or prune.optional for prune in cell.left_masks(found.diverged)]
+    return all(there)  # each was looked at: a damaged one is named
 
 
 def _united(plans: Iterable[Plan]) -> dict[str, Unit]:

@@ -140,6 +140,7 @@ def _task_json(view: TaskView, judgement: Judgement) -> dict[str, Any]:
             "empty_layers": [asdict(each) for each in empty(view.cells)],
             "missing": [_place_json(place) for place in curves.missing],
             "diverged": [_place_json(place) for place in curves.diverged],
+            "missing_masks": [asdict(each) for each in view.missing_masks],
             "scores": view.scores,
         }
     )

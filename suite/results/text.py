@@ -25,6 +25,8 @@ def finding_lines(tasks: Iterable[Judged], width: int) -> list[str]:
     lines: list[str] = []
     for view, judgement in tasks:
         lines.append(f"{_name(view)}: {len(view.cells)} of {view.expected} cells")
+        if view.missing_masks:
+            lines.append(wrapped(words.masks_missing(view.missing_masks), width, "  "))
         lines += [wrapped(line, width, "  ") for line in words.findings(judgement)]
     return lines
 

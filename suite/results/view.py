@@ -27,6 +27,15 @@ class TransferSource:
 
 
 @dataclass(frozen=True)
+class MissingMask:
+    """A mask that a finished run has made and that is no longer there: of which level and replicate, and its file."""
+
+    level: int
+    replicate: int
+    file: str
+
+
+@dataclass(frozen=True)
 class Episode:
     """An episode that a trained network played, to be looked at: a GIF, and its score; `whole` if not cut short."""
 
@@ -47,7 +56,7 @@ class TaskView:
     the ladder are trained (None: all); `expected` counts the cells of the plan; `references` are the test scores of
     simple models on the same data, by the model's name. `connected` lists the levels whose tickets are tested for
     linear mode connectivity, and `connections` holds what was measured of them. `episodes` are those
-    that a reader asked to see.
+    that a reader asked to see. `missing_masks` were deleted, and are made again by a run.
     """
 
     spec: TaskSpec
@@ -63,6 +72,7 @@ class TaskView:
     connected: tuple[int, ...] = ()
     connections: tuple[ConnectionResult, ...] = ()
     episodes: tuple[Episode, ...] = ()
+    missing_masks: tuple[MissingMask, ...] = ()
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from suite.printing import count
 from suite.results.curve import Place
 from suite.results.judge import AreaVerdict, DensityVerdict, Judgement
 from suite.results.stats import LEAST_REPLICATES, Interval, Outcome
+from suite.results.view import MissingMask
 
 GLOSSARY: Final[dict[str, str]] = {
     "dense": "The whole network, nothing pruned (level 0). Trained once per replicate; every arm's first point.",
@@ -22,6 +23,8 @@ GLOSSARY: Final[dict[str, str]] = {
     "without the mask.",
 }
 NOTHING: Final = "–"
+MOST_MASKS: Final = 8
+"""So many missing masks are named."""
 
 
 def number(value: float | None, signed: bool = False) -> str:
@@ -181,6 +184,16 @@ def headline(judgement: Judgement) -> str:
     return (
         f"{start} The winning ticket stays within {margin} of dense, or better, down to a density of "
         f"{percent(judgement.critical_density)} (critical density)."
+    )
+
+
+def masks_missing(masks: Sequence[MissingMask]) -> str:
+    """Which masks are no longer there, a few by name, and what makes them again."""
+    named = [f"level {mask.level} replicate {mask.replicate} ({mask.file})" for mask in masks[:MOST_MASKS]]
+    more = f" and {len(masks) - MOST_MASKS} more" if len(masks) > MOST_MASKS else ""
+    return sentence(
+        f"{count(len(masks), 'mask')} of finished cells {'is' if len(masks) == 1 else 'are'} missing: "
+        f"{', '.join(named)}{more}; the same `lottery run` makes {'it' if len(masks) == 1 else 'them'} again"
     )
 
 

@@ -227,7 +227,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
     (task,) = found["tasks"]
     assert set(task) == {
         "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "primary", "verdicts",
-        "critical_density", "area", "empty_layers", "missing", "diverged", "scores",
+        "critical_density", "area", "empty_layers", "missing", "missing_masks", "diverged", "scores",
     }  # fmt: skip
     assert (task["task"], task["version"], task["hash"]) == ("vision/toy", "1.0.0", spec().hash)
     assert set(task["arms"]) == {"winning", "reinit", "random"}
