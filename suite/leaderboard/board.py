@@ -8,7 +8,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import files
@@ -116,14 +116,28 @@ class Board:
 
     def entries(self, domain: str | None = None) -> list[AnyEntry]:
         """All entries, or those of a domain, by id; raises BadEntry for a file that is none or is misplaced."""
+        found, damaged = self.sound(domain)
+        if damaged:
+            raise damaged[0]
+        return found
+
+    def sound(self, domain: str | None = None) -> tuple[list[AnyEntry], list[BadEntry]]:
+        """The entries that can be read, and what is wrong with the others, a line each."""
         found: list[AnyEntry] = []
+        damaged: list[BadEntry] = []
         for name in self.domains() if domain is None else [domain]:
             for path in sorted((self.root / name).glob("*.json")):
-                entry = read(path)
-                if (entry.domain, entry.id) != (name, path.stem):
-                    raise BadEntry(f"{path}: is entry {entry.domain}/{entry.id}, whose file is {entry.id}.json there")
-                found.append(entry)
-        return found
+                try:
+                    found.append(self._entry(path, name))
+                except BadEntry as error:
+                    damaged.append(error)
+        return found, damaged
+
+    def _entry(self, path: Path, domain: str) -> AnyEntry:
+        entry = read(path)
+        if (entry.domain, entry.id) != (domain, path.stem):
+            raise BadEntry(f"{path}: is entry {entry.domain}/{entry.id}, whose file is {entry.id}.json there")
+        return entry
 
     def measured(self, task: str | None = None) -> list[Measured]:
         """Measured entries, of one task if named."""
@@ -163,12 +177,12 @@ class Board:
         root = self.root / folder / entry.domain
         return root if entry.source is not None else root / entry.id
 
-    def references(self, domain: str) -> dict[Hash, Reference]:
+    def references(self, domain: str, entries: Iterable[AnyEntry] | None = None) -> dict[Hash, Reference]:
         """What the areas of a domain's tasks are measured by: the frozen files, and where one is missing the first
-        entry's, transfers left out. Raises BadEntry for a file that is none.
+        entry's, transfers left out. Of all `entries` if none are given. Raises BadEntry for a file that is none.
         """
         found: dict[Hash, list[Measured]] = {}
-        for entry in self.entries(domain):
+        for entry in self.entries(domain) if entries is None else entries:
             if isinstance(entry, Measured) and entry.source is None:
                 found.setdefault(entry.task.hash, []).append(entry)
         known = {

@@ -217,7 +217,10 @@ def board(
         bool, typer.Option("--index", help="Write the board's indexes and schema anew, as after a merge; no site.")
     ] = False,
 ) -> None:
-    """Make the leaderboard's static site: one folder to host anywhere, or to open from disk."""
+    """Make the leaderboard's static site: one folder to host anywhere, or to open from disk.
+
+    An entry that is damaged is named and left out; exit 1 then.
+    """
     from suite.leaderboard.board import Board
     from suite.leaderboard.site import build_site
 
@@ -225,7 +228,14 @@ def board(
         Board(board).reindex()
         typer.echo(f"indexes: {Board(board).root}")
         return
-    typer.echo(f"site: {build_site(Board(board), out)}")
+    damaged = build_site(Board(board), out)
+    for one in damaged:
+        typer.echo(f"left out: {one}", err=True)
+    typer.echo(f"site: {out / 'index.html'}")
+    if damaged:
+        raise RunError(
+            f"{counted(len(damaged), 'damaged entry', 'damaged entries')} left out of the site, the first: {damaged[0]}"
+        )
 
 
 def cite() -> None:

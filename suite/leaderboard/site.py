@@ -5,13 +5,14 @@ index.html   domains/<domain>.html   entries/<domain>/<entry id>.html   board.cs
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 
 from suite.experiment.errors import UsageError
 from suite.files import replace_file
 from suite.leaderboard import pages
-from suite.leaderboard.board import AnyEntry, Board
+from suite.leaderboard.board import AnyEntry, BadEntry, Board
 from suite.leaderboard.claim import Claim
 from suite.leaderboard.claims import weigh
 from suite.leaderboard.receipts import receipts
@@ -25,25 +26,32 @@ GENERATOR = '<meta name="generator" content="lottery board">'
 """Stands in every page of the site: by it a page of an entry that left the board is known, and removed."""
 
 
-def build_site(board: Board, out: Path) -> Path:
-    """Write the site of a board into `out`, which is made if need be; returns the path of index.html.
+class Site(NamedTuple):
+    """The site's files, path within the folder -> text, and what is wrong with the entries that are not in it."""
 
-    Every file is replaced whole. Raises BadEntry for a file of the board that is no entry, before anything is written;
+    files: dict[str, str]
+    damaged: tuple[BadEntry, ...]
+
+
+def build_site(board: Board, out: Path) -> tuple[BadEntry, ...]:
+    """Write the site of a board into `out`, which is made if need be, index.html last; returns what was left out.
+
+    Every file is replaced whole. An entry that is damaged is left out, and the index page names its file. Raises
     UsageError when the folder cannot be written.
     """
     site = render(board)
     try:
-        for name, text in site.items():
+        for name, text in site.files.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             replace_file(out / name, text.encode())
-        _remove_others(out, site.keys())
+        _remove_others(out, site.files.keys())
     except OSError as error:
         raise UsageError(f"cannot write the site to {out}: {error.strerror}") from error
-    return out / "index.html"
+    return site.damaged
 
 
-def render(board: Board) -> dict[str, str]:
-    """The site's files: path within the folder -> text. The index comes last, so that its links lead somewhere."""
+def render(board: Board) -> Site:
+    """The site of a board. The index comes last, so that its links lead somewhere."""
     environment = _environment()
 
     def page(template: str, root: str, **shown: object) -> str:
@@ -52,10 +60,10 @@ def render(board: Board) -> dict[str, str]:
     colours = {"light": css_colours(dark=False), "dark": css_colours(dark=True)}
     site = {"board.css": page("board.css.j2", "", **colours), "board.js": _script(environment)}
     domains = []
+    damaged: list[BadEntry] = []
     for name in board.domains():
-        entries = board.entries(name)
-        judged = {entry.id: standing(entry) for entry in entries if isinstance(entry, Measured)}
-        references = board.references(name)
+        entries, judged = _judged(board, name, damaged)
+        references = board.references(name, entries)
         ranked: list[Group | SourceGroup] = [*groups(judged.values(), references), *source_groups(judged.values())]
         there = {s.entry.id: group for group in ranked for s in group.standings}
         for entry in entries:
@@ -64,8 +72,25 @@ def render(board: Board) -> dict[str, str]:
         domain = pages.domain(name, entries, tuple(judged.values()), references)
         site[f"domains/{name}.html"] = page("domain.html.j2", "../", domain=domain)
         domains.append(domain)
-    site["index.html"] = page("index.html.j2", "", domains=domains)
-    return site
+    site["index.html"] = page("index.html.j2", "", domains=domains, damaged=len(damaged))
+    return Site(site, tuple(damaged))
+
+
+def _judged(board: Board, domain: str, damaged: list[BadEntry]) -> tuple[list[AnyEntry], dict[str, Standing]]:
+    """The sound entries of a domain, and of measured ones what they say; what is wrong with others is noted."""
+    entries, bad = board.sound(domain)
+    damaged += bad
+    sound: list[AnyEntry] = []
+    judged: dict[str, Standing] = {}
+    for entry in entries:
+        try:
+            if isinstance(entry, Measured):
+                judged[entry.id] = standing(entry)
+        except BadEntry as error:
+            damaged.append(error)
+        else:
+            sound.append(entry)
+    return sound, judged
 
 
 def _entry(

@@ -23,7 +23,8 @@ Open = Callable[..., "Page"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
-    return build_site(write(root / "board", entries()), root / "out").parent
+    build_site(write(root / "board", entries()), root / "out")
+    return root / "out"
 
 
 @pytest.fixture(scope="module")

@@ -268,7 +268,7 @@ def test_compare_the_board_and_the_entrys_page_print_one_area_and_rank(board: Bo
     (group,) = groups(map(standing, board.measured("vision/toy")), board.references("vision"))
     assert (group.areas["same"], group.ranks["same"]) == (task.area, task.rank)
     shown = area_words(task.area)
-    site = render(board)
+    site = render(board).files
     mean, interval = shown.split(" ", 1)
     assert f"{shown}, rank 2, behind better" in sentences(comparison, 1000)[0]
     row = site["domains/vision.html"].split('data-entry="same"')[1].split("</tr>")[0]

@@ -48,10 +48,10 @@ def test_a_receipt_says_who_trained_which_cells_where_and_what_came_of_it(entry:
 
 def test_the_entrys_page_says_who_verified_it(entry: Path, board: Board) -> None:
     page = f"entries/tutorial/{entry.stem}.html"
-    assert "Nobody has left a receipt" in render(board)[page]
+    assert "Nobody has left a receipt" in render(board).files[page]
     path = receipt(entry, board)
     date = json.loads(path.read_text())["date"][:10]
-    assert f"Verified by Ada, 2 cells, {date}" in render(board)[page]
+    assert f"Verified by Ada, 2 cells, {date}" in render(board).files[page]
 
 
 def test_a_claim_that_does_not_hold_leaves_a_receipt_too(

@@ -14,6 +14,7 @@ from suite.leaderboard.board import Board
 from suite.leaderboard.site import build_site, render
 from suite.leaderboard.standing import groups, standing
 from suite.results import words
+from tests.commands import lottery
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 LOADS = {
@@ -77,7 +78,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return render(write(tmp_path_factory.mktemp("board"), entries()))
+    return render(write(tmp_path_factory.mktemp("board"), entries())).files
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_a_table_and_an_entrys_page_have_one_frozen_reference(tmp_path: Path) ->
 
     later = measured().provenance.model_dump(mode="json") | {"date": "2026-11-29T00:00:00+00:00"}
     board = write(tmp_path, [measured(replicates=5), measured(poor, "poor", replicates=5, provenance=later)])
-    site = render(board)
+    site = render(board).files
     (group,) = groups(map(standing, board.measured()), board.references("vision"))
     assert group.reference is not None
     said = f"1 = {words.number(group.reference.dense)}, frozen with entry imp"
@@ -169,7 +170,9 @@ def test_a_table_and_an_entrys_page_have_one_frozen_reference(tmp_path: Path) ->
 
 
 def test_an_entry_of_three_replicates_has_no_rank_and_dots_without_a_band(tmp_path: Path) -> None:
-    page = Page(render(write(tmp_path, [measured(replicates=5), measured(entry_id="few")]))["domains/vision.html"])
+    page = Page(
+        render(write(tmp_path, [measured(replicates=5), measured(entry_id="few")])).files["domains/vision.html"]
+    )
     assert page.row("draw the curves of few")[3].strip().endswith("not ranked: 3 replicates: a rank takes 5")
     (data,) = [script for script in page.scripts if script.strip()]
     drawn = {entry["id"]: entry["curves"]["winning"][1] for entry in json.loads(data)["entries"]}
@@ -240,22 +243,22 @@ def test_a_lower_metric_sorts_from_the_lowest(site: dict[str, str]) -> None:
 
 
 def test_one_board_gives_one_site(site: dict[str, str], tmp_path: Path) -> None:
-    assert render(write(tmp_path, entries()[::-1])) == site
+    assert render(write(tmp_path, entries()[::-1])).files == site
 
 
 def test_an_empty_board_says_how_to_fill_it(tmp_path: Path) -> None:
-    assert "no entries yet" in render(Board(tmp_path))["index.html"]
+    assert "no entries yet" in render(Board(tmp_path)).files["index.html"]
 
 
 def test_a_domain_of_reported_figures_alone_has_its_page(tmp_path: Path) -> None:
-    page = Page(render(write(tmp_path, [reported()]))["domains/vision.html"])
+    page = Page(render(write(tmp_path, [reported()])).files["domains/vision.html"])
     assert "A paper's figures" in page.text
 
 
 def test_a_second_build_replaces_files_and_removes_only_its_own_pages(tmp_path: Path) -> None:
     out = tmp_path / "site"
-    index = build_site(write(tmp_path / "board", entries()), out)
-    assert index == out / "index.html"
+    assert build_site(write(tmp_path / "board", entries()), out) == ()
+    assert (out / "index.html").is_file()
     mine = out / "entries" / "vision" / "notes.html"
     mine.write_text("<p>mine</p>")
     (tmp_path / "board" / "vision" / "weak.json").unlink()
@@ -274,9 +277,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_an_entry_that_is_none_leaves_the_site_as_it_was(tmp_path: Path) -> None:
-    board = write(tmp_path / "board", [measured()])
-    (tmp_path / "board" / "vision" / "bad.json").write_text("{")
-    with pytest.raises(UsageError):
-        build_site(board, tmp_path / "site")
-    assert not (tmp_path / "site").exists()
+def test_a_damaged_entry_is_named_and_left_out_and_the_others_have_their_pages(tmp_path: Path) -> None:
+    board = write(tmp_path / "board", [measured(), measured(entry_id="short")])
+    (board.root / "vision" / "bad.json").write_text("{")
+    short = json.loads((path := board.root / "vision" / "short.json").read_text())
+    short["curves"]["winning"][1]["values"].pop()
+    path.write_text(json.dumps(short))
+    done = lottery("board", "--board", board.root, "--out", tmp_path / "site")
+    assert done.returncode == 1
+    left_out = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
+    assert ["bad.json: is no whole JSON text" in left_out[0], "vision/short: " in left_out[1]] == [True, True]
+    assert "2 damaged entries left out of the site, the first: " in done.stderr.splitlines()[-1]
+    assert {page.name for page in (tmp_path / "site" / "entries" / "vision").iterdir()} == {"imp.html"}
+    assert "2 entries left out:" in (tmp_path / "site" / "index.html").read_text()

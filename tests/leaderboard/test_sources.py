@@ -129,7 +129,7 @@ def test_a_run_of_transfers_is_compared_with_transfers_to_its_target_alone(tmp_p
 
 def test_a_targets_page_has_its_transfers_in_a_table_of_their_own(tmp_path: Path) -> None:
     entries = [measured(), transferred(better(0.02), "large", "vision/large"), transferred()]
-    site = render(write(tmp_path, [*entries]))
+    site = render(write(tmp_path, [*entries])).files
     page = site["domains/vision.html"]
     ordinary, moved = page.split('data-rows="transfers"')
     assert 'data-entry="imp"' in ordinary
@@ -144,6 +144,6 @@ def test_a_targets_page_has_its_transfers_in_a_table_of_their_own(tmp_path: Path
 
 
 def test_a_target_of_transfers_alone_has_its_page(tmp_path: Path) -> None:
-    site = render(write(tmp_path, [transferred()]))
+    site = render(write(tmp_path, [transferred()])).files
     assert 'data-rows="transfers"' in site["domains/vision.html"]
     assert "Tick entries" not in site["domains/vision.html"]
