@@ -40,7 +40,7 @@ from suite.arguments import (
 )
 from suite.bench import cli as bench
 from suite.conclusion import conclude, print_summary
-from suite.experiment.errors import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError, in_words
 from suite.experiment.methods import known_methods
 from suite.experiment.pacing import TERMINATED, Terminated
 from suite.leaderboard import cli as leaderboard
@@ -317,7 +317,12 @@ def _line(error: Exception) -> str:
         return error.format_message() or "no command given; `lottery --help` lists them"
     if isinstance(error, UsageError | RunError):
         return str(error)
-    return f"unexpected {type(error).__name__}: {error} (a fault of the suite: --debug shows where)"
+    from suite.experiment.plugins import note_place
+
+    note_place(error)
+    if getattr(error, "__notes__", ()):
+        return in_words(error)
+    return f"unexpected {in_words(error)} (a fault of the suite: --debug shows where)"
 
 
 def _fail(message: str, code: int) -> Never:

@@ -10,7 +10,8 @@ import pytest
 
 from suite import run as run_module
 from suite.choose import choose
-from suite.experiment.errors import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError, in_words
+from suite.experiment.executors.worker import _sendable
 from suite.experiment.request import written
 from suite.experiment.runner import Outcome
 from suite.experiment.store import Store
@@ -196,6 +197,18 @@ def test_a_constructor_that_crashes_fails_its_own_cells_and_the_other_tasks_go_o
     (failure,) = outcome.failed.values()
     assert failure.startswith("tutorial/other dense replicate 0: its process ended with SIGSEGV")
     assert report.path.is_file()
+
+
+def test_an_error_of_a_plugin_says_in_which_of_its_lines(tmp_path: Path) -> None:
+    plugin, mistake = tmp_path / "mine.py", "        torch.zeros(2) @ torch.zeros(3)"
+    text = TUTORIAL.read_text().replace("        rows = self._order", f"{mistake}\n        rows = self._order")
+    plugin.write_text(text)
+    outcome, _ = run(tmp_path / "run", plugin=str(plugin), arms=("winning",))
+    (failure,) = outcome.failed.values()
+    assert failure.startswith("tutorial/breast-cancer dense replicate 0: RuntimeError: ")
+    assert failure.endswith(f" ({plugin}, line {1 + text.splitlines().index(mistake)}, in loss)")
+    (error,) = outcome.errors
+    assert in_words(_sendable(error)) == in_words(error), "from a worker's process too"
 
 
 def test_a_run_goes_on_with_its_data_in_another_folder_which_it_does_not_keep(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from suite.experiment.errors import UsageError
+from suite.experiment.errors import UsageError, in_words
 from suite.experiment.taskfile import Fragments, TaskFile, read_tasks
 from suite.experiment.trial import crash_of
 from suite.reading import Unreadable, read_bytes
@@ -18,6 +19,9 @@ from suite.reading import Unreadable, read_bytes
 COMPONENTS = "lottery.components"
 EXTENSIONS = ("lottery.scores", "lottery.arms", COMPONENTS)
 """Groups of entry points whose modules register what they bring on import."""
+
+PREFIX = "lottery_plugin_"
+"""How the module of a plugin file is named, by the digest that follows."""
 
 
 def load_plugin(path: Path, tried: bool = False) -> list[TaskFile]:
@@ -72,7 +76,7 @@ def _loaded(path: Path, tried: bool = False) -> tuple[ModuleType, str]:
     """The module of a plugin file, which is run once in a process, and the SHA-256 of the file."""
     source = _source(path)
     edition = sha256(source).hexdigest()
-    name = f"lottery_plugin_{edition[:16]}"
+    name = f"{PREFIX}{edition[:16]}"
     if name not in sys.modules:
         what = f"plugin {path}"
         if not tried:
@@ -139,7 +143,20 @@ def _in_one_line(what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise UsageError(f"{what} fails on import: {type(error).__name__}: {error}") from error
+        note_place(error)
+        raise UsageError(f"{what} fails on import: {in_words(error)}") from error
+
+
+def note_place(error: BaseException) -> None:
+    """Note on an error which line of a third party's code was the last on the way to it; nothing if none was."""
+    names = {
+        point.module.split(".")[0] for group in (*EXTENSIONS, "lottery.tasks") for point in entry_points(group=group)
+    }
+    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+        package = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if package.startswith(PREFIX) or package in names:
+            error.add_note(f"{frame.f_code.co_filename}, line {line}, in {frame.f_code.co_name}")
+            return
 
 
 def code_of(function: object) -> str:

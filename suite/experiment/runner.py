@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from suite.experiment.agenda import Agenda, Unit
 from suite.experiment.connection import Connection
 from suite.experiment.domain import result_versions
-from suite.experiment.errors import RunError, UsageError
+from suite.experiment.errors import RunError, UsageError, in_words
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
 from suite.experiment.pacing import Terminated, on_termination
@@ -240,7 +240,7 @@ def _settle(
 
     outcome.errors.append(error)
     expected = isinstance(error, RunError | UsageError | WorkerDied | TicketError)
-    message = str(error) if expected else f"{type(error).__name__}: {error}"
+    message = str(error) if expected else in_words(error)
     for cell in cells:
         outcome.failed[cell.key] = f"{cell.name}: {message}"
         reporter.failed(cell, slot, message)

@@ -18,7 +18,7 @@ from suite.experiment.plugins import load_plugin
         ("import ctypes; ctypes.string_at(0)", "crashes on import: its process ended with SIGSEGV"),
         ("import os; os.abort()", "crashes on import: its process ended with SIGABRT"),
         ("import sys; sys.exit(0)", "fails on import: SystemExit: 0"),
-        ("raise BaseException('no')", "fails on import: BaseException: no"),
+        ("raise BaseException('no')", "mine.py, line 1, in <module>)"),
         ("def f(): f()\nf()", "fails on import: RecursionError: maximum recursion depth exceeded"),
         ("x = 'half", "fails on import: SyntaxError: unterminated string literal"),
         ("TASKS = 5", "TASKS is TOML text, or a list of such texts"),

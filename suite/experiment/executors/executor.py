@@ -56,7 +56,7 @@ def work(job: Job, tell: Callable[[int, int], None]) -> None:
     from suite.experiment.cell import run_cells
     from suite.experiment.check import check_learner
     from suite.experiment.connect import connect
-    from suite.experiment.plugins import load_extensions
+    from suite.experiment.plugins import load_extensions, note_place
     from suite.experiment.store import Store
 
     try:
@@ -75,3 +75,6 @@ def work(job: Job, tell: Callable[[int, int], None]) -> None:
         raise
     except SystemExit as error:
         raise RunError(f"its code called sys.exit({error.code!r})") from error
+    except Exception as error:
+        note_place(error)
+        raise

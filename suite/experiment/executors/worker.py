@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import Any
 
-from suite.experiment.errors import RunError
+from suite.experiment.errors import RunError, in_words
 from suite.experiment.executors.executor import Job, WorkerDied, work
 from suite.experiment.pacing import TERMINATED, Terminated
 
@@ -166,7 +166,7 @@ def _sendable(error: BaseException) -> BaseException:
         if type(kept) is not type(error) or type(error).__module__.startswith("lottery_plugin_"):
             raise TypeError(type(error))
     except Exception:  # pickling runs the exception's own methods, which may raise anything
-        kept = RunError(f"{type(error).__name__}: {error}")
+        kept = RunError(in_words(error))
     return kept
 
 
