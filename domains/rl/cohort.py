@@ -16,8 +16,9 @@ from domains.rl.coefficients import Coefficients
 from domains.rl.environments import make
 from domains.rl.learner import SPLITS, A2CLearner, trace_every
 from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
+from domains.rl.vectorised import Environments
 from suite.experiment import snapshot as dense
-from suite.experiment.errors import UsageError
+from suite.experiment.errors import RunError, UsageError, told
 from suite.experiment.learner import Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.schedules import learning_rate
@@ -123,6 +124,8 @@ class A2CCohort:
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         seeds = [each.seed("environment") for each in streams]
         self._environments = make(spec.data, self._settings.n_envs, seeds)
+        self._environments.outlive_crashes()
+        self._failures: dict[int, Exception] = {}
         if self._settings.normalize_rewards:
             moments = self.model.reward_moments
             self._environments = NormalizedRewards(self._environments, moments, self._settings.gamma)
@@ -151,6 +154,7 @@ class A2CCohort:
             self._update(*self._rollout())
             self._step += 1
             self._account()
+            self._note_crashes(self._environments, self._settings.n_envs)
         finite = torch.stack([p.detach().flatten(1).isfinite().all(1) for p in self.model.parameters()]).all(0)
         self._diverged = [before or not now for before, now in zip(self._diverged, finite.tolist(), strict=True)]
 
@@ -158,12 +162,17 @@ class A2CCohort:
         """Which slots have met a loss or weight that is not finite."""
         return list(self._diverged)
 
+    def failures(self) -> Mapping[int, Exception]:
+        """Slots of whose environments one has crashed: it stands still, the slot trains on, and has no result."""
+        return dict(self._failures)
+
     @torch.no_grad()
     def evaluate(self, split: Split) -> Sequence[Mapping[str, float]]:
         """`A2CLearner.evaluate` of each slot."""
         seeds = [each.seed("evaluation", SPLITS.index(split)) for each in self._streams]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         environments = make(self._spec.data, self._settings.evaluation_episodes, seeds)
+        environments.outlive_crashes()
         returns, playing = np.zeros(environments.num_envs), np.ones(environments.num_envs, dtype=np.bool_)
         observed = environments.reset()
         while playing.any():
@@ -173,6 +182,8 @@ class A2CCohort:
                     returns[i], playing[i] = value, False
                     environments.rest(i)
             environments.finished.clear()
+            playing[list(environments.crashed)] = False
+        self._note_crashes(environments, self._settings.evaluation_episodes)
         environments.close()
         means = returns.reshape(len(seeds), -1).mean(1)
         return [
@@ -190,6 +201,7 @@ class A2CCohort:
         meta = {
             "step": self._step,
             "diverged": list(self._diverged),
+            "failures": {str(slot): told(error) for slot, error in self._failures.items()},
             "returns": [list(each) for each in self._returns],
             "traces": [list(each) for each in self._traces],
             "envs": environments,
@@ -209,6 +221,7 @@ class A2CCohort:
         for i, generator in enumerate(self._generators):
             generator.set_state(tensors[f"random.{i}"])
         self._step, self._diverged = meta["step"], list(meta["diverged"])
+        self._failures = {int(slot): RunError(told) for slot, told in meta["failures"].items()}
         self._returns = [deque(each, maxlen=self._settings.window) for each in meta["returns"]]
         self._traces = [[dict(point) for point in each] for each in meta["traces"]]
 
@@ -276,6 +289,10 @@ class A2CCohort:
         # As torch.multinomial, and thereby stable-baselines3, does: the largest of probability / exponential noise.
         noise = torch.stack([torch.empty_like(probabilities[0]).exponential_(1, generator=g) for g in generators])
         return (probabilities / noise).argmax(2).flatten().numpy()
+
+    def _note_crashes(self, environments: Environments, in_a_row: int) -> None:
+        for i, error in environments.crashed.items():
+            self._failures.setdefault(i // in_a_row, error)
 
     def _account(self) -> None:
         for i, value in self._environments.finished:

@@ -126,6 +126,15 @@ class NormalizedRewards(Environments):
         """Hand it on."""
         self._environments.rest(environment)
 
+    def outlive_crashes(self) -> None:
+        """Hand it on."""
+        self._environments.outlive_crashes()
+
+    @property
+    def crashed(self) -> Mapping[int, Exception]:
+        """Those of the environments themselves."""
+        return self._environments.crashed
+
     def close(self) -> None:
         """Close the environments."""
         self._environments.close()

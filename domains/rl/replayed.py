@@ -5,7 +5,9 @@ episode is made again from the random numbers it began with and the actions take
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import gymnasium as gym
@@ -35,6 +37,8 @@ class Replayed(Episodes):
         for single, seed in zip(self._single, own, strict=True):
             single.np_random = np.random.Generator(np.random.PCG64(seed))
         self._resting: set[int] = set()
+        self._outlives = False
+        self._crashed: dict[int, Exception] = {}
         self._observed = np.zeros((self.num_envs, *(spaces[0].shape or ())), dtype=np.float32)
         self._began = [""] * self.num_envs
         self._taken: list[list[int]] = [[] for _ in self._single]
@@ -42,6 +46,15 @@ class Replayed(Episodes):
     def rest(self, environment: int) -> None:
         """Leave this environment as it is from now on: it is neither stepped nor begun anew."""
         self._resting.add(environment)
+
+    def outlive_crashes(self) -> None:
+        """From now on an environment that raises an error rests, and is in `crashed`."""
+        self._outlives = True
+
+    @property
+    def crashed(self) -> Mapping[int, Exception]:
+        """Environments that have crashed, by number, with their errors."""
+        return self._crashed
 
     def picture(self, environment: int) -> NDArray[np.uint8]:
         """The environment as gymnasium draws it."""
@@ -65,16 +78,29 @@ class Replayed(Episodes):
         actions = iter(tensors["environment.actions"].tolist())
         for i, (began, count) in enumerate(zip(meta["began"], meta["taken"], strict=True)):
             self._single[i].np_random.bit_generator.state = json.loads(began)
-            self._begin(i)
-            for _ in range(count):
-                self._act(i, next(actions))
+            with self._watched(i):
+                self._begin(i)
+            for action in islice(actions, count):
+                with self._watched(i):
+                    self._act(i, action)
 
     def _move(self, actions: Array) -> tuple[Array, Array]:
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=np.bool_)
         for i, action in enumerate(actions.tolist()):
             if i not in self._resting:
-                rewards[i], terminated[i] = self._act(i, action)
+                with self._watched(i):
+                    rewards[i], terminated[i] = self._act(i, action)
         return rewards, terminated
+
+    @contextmanager
+    def _watched(self, i: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever the environment's engine raises
+            if not self._outlives:
+                raise
+            self._crashed[i] = error
+            self._resting.add(i)
 
     def _act(self, i: int, action: int) -> tuple[float, bool]:
         self._observed[i], reward, terminated, _, _ = self._single[i].step(action)
@@ -84,7 +110,8 @@ class Replayed(Episodes):
     def _start(self, which: NDArray[np.bool_]) -> None:
         for i in np.flatnonzero(which).tolist():
             if i not in self._resting:
-                self._begin(i)
+                with self._watched(i):
+                    self._begin(i)
 
     def _begin(self, i: int) -> None:
         self._began[i] = json.dumps(self._single[i].np_random.bit_generator.state)

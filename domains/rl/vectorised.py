@@ -40,6 +40,17 @@ class Environments(VecEnv):
     def rest(self, environment: int) -> None:
         """The episodes of this environment are not looked at any more: one that costs time to step may stand still."""
 
+    def outlive_crashes(self) -> None:
+        """From now on an environment that raises an error stands still, and is in `crashed`, while the others go on.
+
+        Where all of them are one array, an error is that of all of them, and is raised as before.
+        """
+
+    @property
+    def crashed(self) -> Mapping[int, Exception]:
+        """Environments that have crashed, by number, if `outlive_crashes` was called."""
+        return {}
+
     def picture(self, environment: int) -> NDArray[np.uint8]:
         """An environment as it is now, for people: (height, width, 3). Raises UsageError where it cannot be drawn."""
         raise UsageError(f"{type(self).__name__} cannot be drawn: it has no pictures")

@@ -12,7 +12,7 @@ from torch import nn
 
 from suite.experiment import meter
 from suite.experiment.arithmetic import reproducible
-from suite.experiment.errors import RunError
+from suite.experiment.errors import CellsFailed, RunError, told
 from suite.experiment.flops import StepFlops
 from suite.experiment.learner import Snapshot, Span
 from suite.experiment.loading import builder
@@ -47,6 +47,7 @@ def run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime 
     that it has no ticket, fills its slot unpruned and leaves no result. Raises RunError when the learner cannot be
     built, a needed mask is missing, or a cell trained again (because a mask of it is wanted that was not made) does not
     come out as it did; and TicketError, what was trained being kept, when a mask that is not optional cannot be made.
+    What befalls members of a cohort alone is raised as CellsFailed when the others have their results.
     """
     with reproducible(runtime):
         _run_cells(cells, store, tell, runtime)
@@ -65,8 +66,12 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime
         trained = _Training(cells, store, tell, runtime).run()
         ends = [one.weights for one in trained]
     impossible: list[TicketError] = []
+    failed: dict[str, str] = {}
     for i, cell in enumerate(cells):
         if fillers[i]:
+            continue
+        if trained and (failure := trained[i].failure) is not None:
+            failed[cell.key] = told(failure)
             continue
         result = known[i] or (trained[i].result if trained else None)
         assert result is not None
@@ -81,6 +86,8 @@ def _run_cells(cells: Sequence[Cell], store: Store, tell: Tell, runtime: Runtime
             store.put_cell(result)  # last: a cell that is there has all its masks, but those that cannot be
     store.drop_snapshot(_partial(cells))
     _raise_first(impossible)
+    if failed:
+        raise CellsFailed(failed)
 
 
 def _raise_first(errors: Sequence[TicketError]) -> None:
@@ -92,6 +99,7 @@ def _raise_first(errors: Sequence[TicketError]) -> None:
 class _Trained:
     result: CellResult
     weights: Weights
+    failure: Exception | None = None
 
 
 class _Training:
@@ -104,7 +112,7 @@ class _Training:
         self._trainee, self._masks, self._single = begun.trainee, begun.masks, begun.model
 
     def run(self) -> list[_Trained]:
-        """Train to the end and measure; a diverged run has no scores."""
+        """Train to the end and measure; a diverged run has no scores, and what a failed one has is not used."""
         self._meter = meter.Meter()
         self._advance()
         weights = self._trainee.weights()
@@ -120,14 +128,14 @@ class _Training:
             for gone, own, other in zip(lost, validation, test, strict=True)
         ]
         _check_metric(self._first.spec, [s for s, gone in zip(test, lost, strict=True) if not gone])
-        traces = self._trainee.traces()
+        traces, failures = self._trainee.traces(), self._trainee.failures()
         share = len(self._cells)
         wall, cpu = (seconds / share for seconds in self._meter.seconds)
         peak = meter.peak()  # before FLOPs are counted on a learner of their own
         each_step = _step_flops(self._first.spec.model_dump_json(), self._runtime.data)
         trained = []
         for i, cell in enumerate(self._cells):
-            if cell.span.last in cell.kept_steps and not lost[i]:
+            if cell.span.last in cell.kept_steps and not lost[i] and i not in failures:
                 self._store.put_snapshot(kept_name(cell, cell.span.last), Snapshot(weights[i], {}))
             mask = self._masks[i]
             result = CellResult(
@@ -170,7 +178,7 @@ class _Training:
                 ),
                 result_versions=cell.versions,
             )
-            trained.append(_Trained(result, weights[i]))
+            trained.append(_Trained(result, weights[i], failures.get(i)))
         return trained
 
     def _advance(self) -> None:
@@ -212,8 +220,10 @@ class _Training:
     def _keep_weights(self) -> None:
         step = self._trainee.step
         if step in self._first.kept_steps and step < self._first.span.last:
-            for cell, weights in zip(self._cells, self._trainee.weights(), strict=True):
-                self._store.put_snapshot(kept_name(cell, step), Snapshot(weights, {}))
+            failures = self._trainee.failures()
+            for i, (cell, weights) in enumerate(zip(self._cells, self._trainee.weights(), strict=True)):
+                if i not in failures:
+                    self._store.put_snapshot(kept_name(cell, step), Snapshot(weights, {}))
 
 
 def _roles(spec: TaskSpec, mask: Mask, model: nn.Module) -> dict[str, Layer]:

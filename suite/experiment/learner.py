@@ -203,6 +203,14 @@ class Cohort(Protocol):
         """Continue from a snapshot of an equally constructed cohort."""
 
 
+@runtime_checkable
+class Outliving(Protocol):
+    """A cohort that outlives what befalls one slot alone, such as an environment that crashes: the others go on."""
+
+    def failures(self) -> Mapping[int, Exception]:
+        """What has befallen slots, by their number: they have no scores, whatever `evaluate` says."""
+
+
 BuildCohort = Callable[[TaskSpec, Sequence[Streams], Span, Runtime], Cohort]
 """(spec, streams of each slot, span, runtime) -> cohort."""
 

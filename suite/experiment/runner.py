@@ -1,6 +1,6 @@
 """Walks the plans over an executor: skips what the store has, runs what is ready, reports what happens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from suite.experiment.agenda import Agenda, Unit
 from suite.experiment.connection import Connection
 from suite.experiment.domain import result_versions
-from suite.experiment.errors import RunError, UsageError, in_words
+from suite.experiment.errors import CellsFailed, UsageError, told
 from suite.experiment.executors import Executor
 from suite.experiment.executors.executor import Job, WorkerDied
 from suite.experiment.pacing import Terminated, on_termination
@@ -226,24 +226,34 @@ def _united(plans: Iterable[Plan]) -> dict[str, Unit]:
 def _settle(
     unit: Unit, slot: int, future: Future[None], store: Store, agenda: Agenda, outcome: Outcome, reporter: Reporter
 ) -> None:
-    """Tell what came of a unit: its cells that could start have finished, or failed together."""
+    """Tell what came of a unit: each of its cells that could start has finished or failed."""
     cells = [cell for cell in unit if not agenda.stopped(cell)]
     error = future.exception()
-    if error is None:
-        for cell in cells:
-            result = store.connection(cell.key) if isinstance(cell, Connection) else store.cell(cell.key)
-            outcome.finished += 1
-            reporter.finished(cell, slot, result.value if result else None)
-        agenda.finish(cells)
-        return
-    from suite.tickets.mask import TicketError
-
-    outcome.errors.append(error)
-    expected = isinstance(error, RunError | UsageError | WorkerDied | TicketError)
-    message = str(error) if expected else in_words(error)
-    for cell in cells:
-        outcome.failed[cell.key] = f"{cell.name}: {message}"
-        reporter.failed(cell, slot, message)
-    agenda.fail(cells)
+    messages = _messages(error, cells)
+    failed = [cell for cell in cells if cell.key in messages]
+    finished = [cell for cell in cells if cell.key not in messages]
+    for cell in finished:
+        result = store.connection(cell.key) if isinstance(cell, Connection) else store.cell(cell.key)
+        outcome.finished += 1
+        reporter.finished(cell, slot, result.value if result else None)
+    agenda.finish(finished)
+    for cell in failed:
+        outcome.failed[cell.key] = f"{cell.name}: {messages[cell.key]}"
+        reporter.failed(cell, slot, messages[cell.key])
+    agenda.fail(failed)
+    if error is not None:
+        outcome.errors.append(error)
     if isinstance(error, DiskFull):
         raise error
+
+
+def _messages(error: BaseException | None, cells: Sequence[Node]) -> Mapping[str, str]:
+    """What is told of each cell that failed, by its key: an error is that of all cells, unless it says of which."""
+    from suite.tickets.mask import TicketError
+
+    if error is None:
+        return {}
+    if isinstance(error, CellsFailed):
+        return error.messages
+    message = str(error) if isinstance(error, WorkerDied | TicketError) else told(error)
+    return {cell.key: message for cell in cells}

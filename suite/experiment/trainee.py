@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from suite.experiment.copies import Copies
 from suite.experiment.errors import Diverged
-from suite.experiment.learner import Cohort, Copying, Learner, Noted, Snapshot, Split
+from suite.experiment.learner import Cohort, Copying, Learner, Noted, Outliving, Snapshot, Split
 from suite.experiment.loading import builder, cohort_builder, installed
 from suite.experiment.plan import Cell
 from suite.experiment.randomness import RandomState, from_bytes, own_random, restore, seed, state, to_bytes
@@ -44,6 +44,9 @@ class Trainee(Protocol):
 
     def diverged(self) -> list[bool]:
         """Which cells have met a loss or weight that is not finite."""
+
+    def failures(self) -> Mapping[int, Exception]:
+        """Cells, by their place, that failed while the others went on."""
 
     def evaluate(self, split: Split) -> Sequence[Scores]:
         """Scores on a split."""
@@ -123,6 +126,9 @@ class _Alone:
     def diverged(self) -> list[bool]:
         return [self._diverged]
 
+    def failures(self) -> Mapping[int, Exception]:
+        return {}
+
     def evaluate(self, split: Split) -> Sequence[Scores]:
         with own_random(self._device, self._streams.seed("evaluation")):
             return [self._learner.evaluate(split)]
@@ -188,6 +194,9 @@ class _Together:
 
     def diverged(self) -> list[bool]:
         return list(self._cohort.diverged())
+
+    def failures(self) -> Mapping[int, Exception]:
+        return self._cohort.failures() if isinstance(self._cohort, Outliving) else {}
 
     def evaluate(self, split: Split) -> Sequence[Scores]:
         return self._cohort.evaluate(split)

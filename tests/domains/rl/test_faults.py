@@ -12,7 +12,9 @@ from domains.rl import cohort, learner
 from domains.rl.cohort import A2CCohort
 from domains.rl.environments import make
 from domains.rl.learner import A2CLearner
+from domains.rl.replayed import Replayed
 from domains.rl.vectorised import Environments
+from suite.experiment.errors import told
 from suite.experiment.learner import Span
 from suite.experiment.plan import DENSE
 from suite.experiment.registry import Registry
@@ -121,3 +123,100 @@ def test_a_slot_of_a_cohort_whose_reward_is_no_number_diverges_alone(monkeypatch
     assert broken.diverged() == [False, True]
     for name, weights in sound.model.state_dict().items():
         assert torch.equal(weights[0], broken.model.state_dict()[name][0]), name
+
+
+class _Gone:
+    """An environment whose engine is gone after so many steps, or at the start of its next episode."""
+
+    def __init__(self, single: Any, steps: int) -> None:
+        self.single, self.left = single, steps
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.single, name)
+
+    def step(self, action: int) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("the engine is gone")
+        return self.single.step(action)
+
+
+def crashing(seed: int, steps: int) -> Callable[[Data, int, Sequence[int]], Environments]:
+    """`make` of environments, each in Python, of which the last that a seed has crashes after so many steps."""
+
+    def made(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:
+        environments = make(data, envs_per_seed, seeds)
+        assert isinstance(environments, Replayed)
+        if seed in seeds:
+            at = (list(seeds).index(seed) + 1) * envs_per_seed - 1
+            environments._single[at] = _Gone(environments._single[at], steps)  # type: ignore[call-overload]
+        return environments
+
+    return made
+
+
+def lander(**changes: Any) -> Task:
+    found = Registry().find("rl/lunarlander").at("smoke", changes)
+    options = found.options.model_copy(
+        update={"arms": ("winning", "random"), "replicates": 3, "executor": "inline", "exec": "cohort"}
+    )
+    return Task(found.spec, found.method, options)
+
+
+@pytest.mark.parametrize("steps", [3, 50])  # before the rewind step, and after it
+def test_an_environment_that_crashes_in_a_cohort_is_its_cells_matter_and_the_others_results_stay_the_same(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = lander()
+    _, sound, _ = run(own, tmp_path / "sound")
+    monkeypatch.setattr(cohort, "make", crashing(seed_of(own.spec, 1), steps))
+    plan, store, outcome = run(own, tmp_path / "run")
+    assert list(outcome.failed.values()) == ["rl/lunarlander dense replicate 1: OSError: the engine is gone"]
+    assert len(outcome.blocked) == 2
+    assert all("replicate 1 starts from a run that failed" in why for why in outcome.blocked.values())
+    for cell in plan:
+        result = store.cell(cell.key)
+        assert (result is None) == (cell.replicate == 1)
+        if result is not None:
+            expected = sound.cell(cell.key)
+            assert expected is not None
+            assert (result.weights_digest, result.test) == (expected.weights_digest, expected.test)
+    monkeypatch.undo()
+    _, store, again = run(own, tmp_path / "run")  # the same command again: cohorts that miss a cell are run whole
+    assert (again.finished, again.failed, again.blocked) == (9, {}, {})
+    weights = [(store.cell(cell.key), sound.cell(cell.key)) for cell in plan]
+    assert all(one is not None and two is not None and one.test == two.test for one, two in weights)
+
+
+def test_an_environment_that_crashes_in_an_evaluation_is_its_slots_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = lander().spec
+    streams = [Streams(spec.hash, 1000 + i) for i in range(3)]
+    trained = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    trained.advance(3)
+    sound = trained.evaluate("test")
+    assert trained.failures() == {}
+    monkeypatch.setattr(cohort, "make", crashing(streams[2].seed("evaluation", 1), 10))
+    scores = trained.evaluate("test")
+    assert {slot: str(error) for slot, error in trained.failures().items()} == {2: "the engine is gone"}
+    assert scores[:2] == sound[:2]
+
+
+def test_a_cohort_goes_on_from_a_snapshot_with_a_slot_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = lander().spec
+    streams = [Streams(spec.hash, 1000 + i) for i in range(2)]
+    monkeypatch.setattr(cohort, "make", crashing(streams[0].seed("environment"), 10))
+    whole, again = (A2CCohort(spec, streams, Span(0, 20), Runtime()) for _ in range(2))
+    whole.advance(6)
+    again.restore(whole.snapshot())
+    assert {slot: told(error) for slot, error in again.failures().items()} == {0: "OSError: the engine is gone"}
+    whole.advance(9)
+    again.advance(9)
+    for name, weights in whole.model.state_dict().items():
+        assert torch.equal(weights[1], again.model.state_dict()[name][1]), name
+
+
+def test_an_environment_that_crashes_in_a_run_alone_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = lander().spec
+    monkeypatch.setattr(learner, "make", crashing(Streams(spec.hash, 1000).seed("environment"), 3))
+    with pytest.raises(OSError, match="the engine is gone"):
+        A2CLearner(spec, Streams(spec.hash, 1000), Span(0, 20), Runtime()).advance(3)
