@@ -1,8 +1,8 @@
-"""One game in ale-py's C++ vector environment, which others can wait for and which can be played again from its record.
+"""One game in ale-py's C++ emulator, whose state can be taken out and put back.
 
-A vector environment steps all its games at once, while stable-baselines3's wrappers take steps in one game alone: a
-no-op when a life is lost, FIRE and another action at every start. So each game is a vector environment of its own, with
-a thread in which it runs. The emulator's state cannot be read: a game is taken up again by playing it from its start.
+ale-py's `AtariVectorEnv` steps all its games at once, while stable-baselines3's wrappers take steps in one game alone:
+a no-op when a life is lost, FIRE and another action at every start. A vector environment for each game can do that, but
+hands every step to a thread and back, which on one core costs a quarter of the step again, and hides its state.
 """
 
 import hashlib
@@ -20,130 +20,105 @@ Picture = NDArray[np.uint8]
 
 NOOP = 0
 FIRE = 1
-ENDLESS = 2**30
-"""Frames after which ale-py would cut a game off: whoever plays does it instead."""
 
 SCREEN = (210, 160)
 INSTALL = "pip install 'lottery-suite[rl]'"
 
 
 class Emulator:
-    """A game: `restart` begins one, `send` and `receive` take a step of `frame_skip` frames, `act` both.
+    """A game: `restart` begins one, `act` takes a step of `frame_skip` frames.
 
     `frame` is the last picture, grey, `pixels` x `pixels`: the brighter of the step's last two frames at each place,
-    made smaller. `lives`, `frames` and `total` are the game's lives left, frames so far (the no-ops at its start among
-    them) and return so far; `terminated` says whether it is over. A game begins with 1 to `noop_max` frames without an
-    action. Equal seeds and actions give equal games. Raises UsageError for a game that ale-py does not know, RunError
-    where its ROM is missing, ModuleNotFoundError without ale-py.
+    made smaller; at a start and at a game's end, the last frame. `lives`, `frames` and `total` are the game's lives
+    left, frames so far (the no-ops at its start among them) and return so far; `terminated` says whether it is over. A
+    game begins with 1 to `noop_max` frames without an action. Equal seeds and actions give equal games. Raises
+    UsageError for a game that ale-py does not know, RunError where its ROM is missing.
     """
 
     def __init__(self, game: str, seed: int, pixels: int, frame_skip: int, noop_max: int) -> None:
-        self._arguments: dict[str, Any] = {
-            "game": game, "num_envs": 1, "num_threads": 1, "frameskip": frame_skip, "stack_num": 1,
-            # ale-py draws 0 to noop_max - 1 no-ops; those of 0 are drawn again.
-            "noop_max": noop_max + 1, "reward_clipping": False, "use_fire_reset": False,
-            "max_num_frames_per_episode": ENDLESS,
-        }  # fmt: skip
-        self._seed, self._resets, self._actions = seed, 0, bytearray()
-        self._vector = self._make(img_height=pixels, img_width=pixels)
-        self._ale = self._vector.ale
-        self._colour: _Replay | None = None
-        actions = [action.name for action in self._ale.get_action_set()]
-        self.actions = len(actions)
-        self.fires = self.actions > 2 and actions[FIRE] == "FIRE"
-        self.terminated = True
-        self.lives = self.frames = 0
-        self.total = 0
-        self.frame: Picture = np.zeros((pixels, pixels), dtype=np.uint8)
+        import cv2
+        from ale_py import ALEInterface, LoggerMode
+
+        path = rom_path(game)
+        ALEInterface.setLoggerMode(LoggerMode.Error)
+        self._ale: Any = ALEInterface()
+        self._ale.setInt("random_seed", seed)
+        self._ale.setFloat("repeat_action_probability", 0.0)
+        self._ale.loadROM(path)
+        self._resize, self._by_area = cv2.resize, cv2.INTER_AREA
+        self._seed, self._size, self._frame_skip, self._noop_max = seed, (pixels, pixels), frame_skip, noop_max
+        self._known = self._ale.getMinimalActionSet()
+        self.actions = len(self._known)
+        self.fires = self.actions > 2 and self._known[FIRE].name == "FIRE"
+        self._before, self._last = np.zeros(SCREEN, dtype=np.uint8), np.zeros(SCREEN, dtype=np.uint8)
+        self.games = self.total = 0
+        self.frame: Picture = np.zeros(self._size, dtype=np.uint8)
 
     @property
-    def resets(self) -> int:
-        """How often the emulator was reset since it was seeded: more often than games began, see `restart`."""
-        return self._resets
+    def lives(self) -> int:
+        """Lives that are left."""
+        return int(self._ale.lives())
 
     @property
-    def record(self) -> Picture:
-        """The present game's actions."""
-        return np.frombuffer(bytes(self._actions), dtype=np.uint8)
+    def frames(self) -> int:
+        """Frames since the game began."""
+        return int(self._ale.getEpisodeFrameNumber())
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the game is over."""
+        return bool(self._ale.game_over())
 
     def restart(self) -> None:
         """Begin the next game."""
-        self._reset()
-        while not self.frames:
-            self._reset()
-
-    def send(self, action: int) -> None:
-        """Take an action, without waiting for what comes of it."""
-        self._actions.append(action)
-        self._ale.send(np.array([action], dtype=np.int64), _STRENGTH)
-
-    def receive(self) -> int:
-        """Wait for the step; returns its reward, as the game counts."""
-        observed, rewards, terminated, _, info = self._ale.recv()
-        self._see(observed, info)
-        self.terminated = bool(terminated[0])
-        reward = int(rewards[0])
-        self.total += reward
-        return reward
+        self._ale.reset_game()
+        no_ops = np.random.default_rng([self._seed, self.games]).integers(1, self._noop_max, endpoint=True)
+        for _ in range(int(no_ops)):
+            self._ale.act(self._known[NOOP])
+            if self._ale.game_over():
+                self._ale.reset_game()
+        self.games += 1
+        self.total = 0
+        self._ale.getScreenGrayscale(self._last)
+        self.frame = self._smaller(self._last)
 
     def act(self, action: int) -> int:
-        """Take an action and wait for its reward."""
-        self.send(action)
-        return self.receive()
+        """Take a step; returns its reward, as the game counts."""
+        emulator, known, reward = self._ale, self._known[action], 0
+        for left in reversed(range(self._frame_skip)):
+            reward += int(emulator.act(known))
+            if emulator.game_over():
+                break
+            if left == 1:
+                emulator.getScreenGrayscale(self._before)
+        emulator.getScreenGrayscale(self._last)
+        if self._frame_skip > 1 and not emulator.game_over():
+            np.maximum(self._before, self._last, out=self._last)
+        self.total += reward
+        self.frame = self._smaller(self._last)
+        return reward
 
-    def take_up(self, resets: int, actions: Picture) -> None:
-        """Play again what `record` says of the game that began after so many resets."""
-        self._resets = 0
-        while self._resets < resets:
-            self._reset()
-        for action in actions.tolist():
-            self.act(action)
+    def state(self) -> bytes:
+        """The emulator's own state, its random numbers among them; `put_back` goes on from it with the same version."""
+        return bytes(self._ale.cloneState(include_rng=True).__getstate__())
+
+    def put_back(self, state: bytes, games: int, total: int, frame: Picture) -> None:
+        """Go on from a state, of the game that is the `games`-th since the emulator was made."""
+        from ale_py import ALEState
+
+        held: Any = ALEState.__new__(ALEState)
+        held.__setstate__(state)  # what unpickling calls, without a pickle: the bytes are read by ale-py alone
+        self._ale.restoreState(held)
+        self.games, self.total, self.frame = games, total, frame
 
     def picture(self) -> Picture:
-        """The screen as it is now, in colour, (210, 160, 3): from a second emulator that plays the same."""
-        if self._colour is None:
-            self._colour = _Replay(self._make(img_height=SCREEN[0], img_width=SCREEN[1], grayscale=False), self._seed)
-        return self._colour.picture(self._resets, bytes(self._actions))
-
-    def _reset(self) -> None:
-        # Seeding loads the ROM again, a tenth of a second: done once, the no-ops of later games follow from it.
-        observed, info = self._vector.reset(seed=None if self._resets else np.array([self._seed]))
-        self._resets += 1
-        self._actions.clear()
-        self.terminated, self.total = False, 0
-        self._see(observed, info)
-
-    def _see(self, observed: Picture, info: dict[str, Any]) -> None:
-        self.frame = observed[0, 0]
-        self.lives, self.frames = int(info["lives"][0]), int(info["episode_frame_number"][0])
-
-    def _make(self, **shape: Any) -> Any:
-        from ale_py import AtariVectorEnv
-
-        rom_path(self._arguments["game"])
-        return AtariVectorEnv(**self._arguments, **shape)
-
-
-class _Replay:
-    """An emulator that follows another one's record, and shows the screen."""
-
-    def __init__(self, vector: Any, seed: int) -> None:
-        self._vector, self._seed, self._resets, self._played = vector, seed, 0, 0
-        self._seen: Picture = np.zeros((*SCREEN, 3), dtype=np.uint8)
-
-    def picture(self, resets: int, actions: bytes) -> Picture:
-        while self._resets < resets:
-            seed = None if self._resets else np.array([self._seed])
-            self._seen, self._played = self._vector.reset(seed=seed)[0], 0
-            self._resets += 1
-        for action in actions[self._played :]:
-            self._seen = self._vector.step(np.array([action], dtype=np.int64))[0]
-        self._played = len(actions)
-        screen: Picture = self._seen[0, 0].copy()
+        """The screen as it is now, in colour, (210, 160, 3)."""
+        screen: Picture = self._ale.getScreenRGB()
         return screen
 
-
-_STRENGTH = np.ones(1, dtype=np.float32)
+    def _smaller(self, screen: Picture) -> Picture:
+        smaller: Any = self._resize(screen, self._size, interpolation=self._by_area)
+        return np.asarray(smaller, dtype=np.uint8)
 
 
 def rom_path(game: str) -> Path:

@@ -210,7 +210,7 @@ class A2CLearner:
         try:
             agent.collect_rollouts(self._environments, self._callback, agent.rollout_buffer, agent.n_steps)
             agent.train()
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             if not _of_logits(error):
                 raise
             raise Diverged(f"the logits of the actions are not finite at step {self._step}") from error
@@ -270,24 +270,26 @@ class WholeRollout(RolloutBuffer):
         """One batch: the rollout, flattened environment by environment."""
         assert self.full
         assert batch_size is None
+        observations = self.swap_and_flatten(self.observations).reshape(-1, *self.obs_shape)
+        pictures = observations.dtype == np.uint8  # handed on as they are: as float32 they are four times as large
         yield RolloutBufferSamples(
+            self.to_torch(observations if pictures else observations.astype(np.float32, copy=False), copy=not pictures),
             *(
                 self.to_torch(self.swap_and_flatten(array).astype(np.float32, copy=False).reshape(shape))
                 for array, shape in (
-                    (self.observations, (-1, *self.obs_shape)),
                     (self.actions, (-1, self.action_dim)),
                     (self.values, (-1,)),
                     (self.log_probs, (-1,)),
                     (self.advantages, (-1,)),
                     (self.returns, (-1,)),
                 )
-            )
+            ),
         )
 
 
-def _of_logits(error: ValueError) -> bool:
+def _of_logits(error: Exception) -> bool:
     """Whether torch refuses logits that are not finite: finite weights can be so large that their outputs are not."""
-    return str(error).startswith("Expected parameter logits")
+    return str(error).startswith(("Expected parameter logits", "probability tensor contains either"))
 
 
 def trace_every(span: Span) -> int:

@@ -1,6 +1,7 @@
 """The environment `atari`: games of the Atari 2600 from pixels, as stable-baselines3's wrappers have them."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -40,7 +41,7 @@ class Atari(Environment):
     max_frames: Whole = Field(description="frames after which a game is cut off, 60 a second")
 
     def make(self, envs_per_seed: int, seeds: Sequence[int]) -> "Games":
-        """ale-py's C++ environments."""
+        """ale-py's C++ emulators."""
         return Games(self, envs_per_seed, seeds)
 
     def fingerprint(self) -> str:
@@ -98,10 +99,8 @@ class Games(Environments):
         self._resting.add(environment)
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take an action in every game."""
-        for i, (game, action) in enumerate(zip(self.games, actions.tolist(), strict=True)):
-            if i not in self._resting:
-                game.send(action)
+        """Keep the actions for `step_wait`."""
+        self._actions = actions.tolist()
 
     def step_wait(self) -> VecEnvStepReturn:
         """One step in every game; episodes that end are followed by the next one's first picture in the same step."""
@@ -110,9 +109,9 @@ class Games(Environments):
         observed[:, :-1] = self._observed[:, 1:]
         rewards, done = np.zeros(self.num_envs, dtype=np.float32), np.zeros(self.num_envs, dtype=np.bool_)
         infos = [self._quiet] * self.num_envs
-        for i, game in enumerate(self.games):
+        for i, (game, action) in enumerate(zip(self.games, self._actions, strict=True)):
             if i not in self._resting:
-                rewards[i] = game.receive()
+                rewards[i] = game.act(action)
                 done[i] = self._ends(i)
             observed[i, -1] = game.frame
         for i in np.flatnonzero(done).tolist():
@@ -126,7 +125,7 @@ class Games(Environments):
         return observed, np.sign(rewards) if self._settings.clip_rewards else rewards, done, infos
 
     def close(self) -> None:
-        """End the emulators and their threads."""
+        """End the emulators."""
         self.games.clear()
 
     def picture(self, environment: int) -> Picture:
@@ -134,26 +133,29 @@ class Games(Environments):
         return self.games[environment].picture()
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The record of every game in progress, from which it is played again, and the pictures seen last."""
-        tensors = {f"environment.actions.{i}": torch.from_numpy(g.record.copy()) for i, g in enumerate(self.games)}
+        """The emulators' own states, and the pictures seen last."""
+        states = {f"environment.state.{i}": np.frombuffer(g.state(), np.uint8) for i, g in enumerate(self.games)}
+        tensors = {name: torch.from_numpy(state.copy()) for name, state in states.items()}
         tensors["environment.observed"] = torch.from_numpy(self._observed.copy())
         return tensors, {
-            "resets": [game.resets for game in self.games],
+            "emulator": version("ale-py"),
+            "games": [game.games for game in self.games],
             "lives": list(self._lives),
             "running": [game.total for game in self.games],
             "finished": [list(episode) for episode in self.finished],
         }
 
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Play every game again up to where it was; raises RunError when one comes out differently."""
+        """Go on where every game was; raises RunError for a snapshot of another version of ale-py."""
+        if meta["emulator"] != version("ale-py"):
+            raise RunError(
+                f"the snapshot is of ale-py {meta['emulator']}, and ale-py {version('ale-py')} cannot go on from it: "
+                f"delete it, or pip install 'ale-py=={meta['emulator']}'"
+            )
         self._observed = tensors["environment.observed"].numpy().copy()
         for i, game in enumerate(self.games):
-            game.take_up(meta["resets"][i], tensors[f"environment.actions.{i}"].numpy())
-            if game.total != meta["running"][i] or not np.array_equal(game.frame, self._observed[i, -1]):
-                raise RunError(
-                    f"{self._settings.game} played again from its actions came out differently: the snapshot is of "
-                    "another version of ale-py; delete it, or install that version"
-                )
+            state = tensors[f"environment.state.{i}"].numpy().tobytes()
+            game.put_back(state, meta["games"][i], meta["running"][i], self._observed[i, -1].copy())
         self._lives = list(meta["lives"])
         self.finished = [(int(i), float(value)) for i, value in meta["finished"]]
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
+import torch
 from gymnasium import Space
 from pydantic import Field
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
@@ -67,15 +69,65 @@ class Body(BaseFeaturesExtractor):
 
 
 class OneBody(ActorCriticPolicy):
-    """stable-baselines3's policy with the body that actor and critic share under one name.
+    """stable-baselines3's policy with the body that actor and critic share under one name, and fewer calls.
 
-    It keeps the shared module under three, so that every weight stands in `state_dict` three times: under two names
-    that no mask covers.
+    stable-baselines3 keeps the shared module under three, so that every weight stands in `state_dict` three times:
+    under two names that no mask covers. What is computed is the same: with nothing between body and output layers, and
+    actions from one categorical distribution, most of its calls are checks, and copies of the pictures.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         del self._modules["pi_features_extractor"], self._modules["vf_features_extractor"]
+        self._pictures: dict[tuple[torch.Size, bool], Tensor] = {}
+
+    def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions, values and the actions' log probabilities; RuntimeError where these are no numbers."""
+        features = self.extract_features(obs)
+        log_probabilities = self._log_probabilities(features)
+        chosen = log_probabilities.argmax(1) if deterministic else torch.multinomial(log_probabilities.exp(), 1)
+        return (
+            chosen.flatten(),
+            self.value_net(features),
+            log_probabilities.gather(1, chosen.view(-1, 1)).flatten(),
+        )
+
+    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, the actions' log probabilities, and the entropies."""
+        features = self.extract_features(obs)
+        log_probabilities = self._log_probabilities(features)
+        entropies = -(log_probabilities.exp() * log_probabilities).sum(1)
+        return self.value_net(features), log_probabilities.gather(1, actions.view(-1, 1)).flatten(), entropies
+
+    def predict_values(self, obs: Any) -> Tensor:
+        """Values alone."""
+        values: Tensor = self.value_net(self.extract_features(obs))
+        return values
+
+    def get_distribution(self, obs: Any) -> Distribution:
+        """The distribution of actions, as stable-baselines3 has it."""
+        return self._get_action_dist_from_latent(self.extract_features(obs))
+
+    def extract_features(self, obs: Any, features_extractor: BaseFeaturesExtractor | None = None) -> Tensor:
+        """What the output layers see of pictures in [0, 255]."""
+        features: Tensor = (features_extractor or self.features_extractor)(self._scaled(obs))
+        return features
+
+    def _log_probabilities(self, features: Tensor) -> Tensor:
+        return torch.log_softmax(self.action_net(features), 1)
+
+    def _scaled(self, pictures: Tensor) -> Tensor:
+        """Pictures in [0, 1], in memory that the next call for as many of them writes over: to ask for it takes longer.
+
+        The frames lie innermost where a gradient is wanted, since convolutions then take less time for it.
+        """
+        innermost = torch.is_grad_enabled()
+        held = self._pictures.get((pictures.shape, innermost))
+        if held is None or held.device != pictures.device:
+            layout = torch.channels_last if innermost else torch.contiguous_format
+            held = torch.empty(pictures.shape, device=pictures.device, memory_format=layout)
+            self._pictures[pictures.shape, innermost] = held
+        return held.copy_(pictures).div_(255)
 
     @property
     def pi_features_extractor(self) -> BaseFeaturesExtractor:  # type: ignore[override]  # an attribute there
