@@ -58,20 +58,26 @@ def test_the_same_command_twice_skips_all_cells(finished: tuple[Path, Done]) -> 
     assert "0 cells run, 20 skipped" in again.stderr
 
 
+LONG = ("--levels", "9", "--replicates", "6", "--jobs", "1")
+"""168 cells, with those of the shorter run among them: on a busy machine, too, it is still at work when it is ended."""
+
+
 def test_killed_half_way_and_started_again_the_numbers_are_the_same(
     finished: tuple[Path, Done], tmp_path: Path
 ) -> None:
     folder, _ = finished
-    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", str(TUTORIAL), "--out", str(tmp_path / "k")]
+    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", TUTORIAL, "--out", tmp_path / "k", *LONG]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     cells = tmp_path / "k" / "cells"
-    deadline = time.monotonic() + 120
-    while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 5):
+    deadline = time.monotonic() + 300
+    while not (cells.is_dir() and len(list(cells.glob("*.json"))) >= 8):  # all dense runs, and two tickets of level 1
         assert time.monotonic() < deadline, "the run did not get half-way"
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(list(cells.glob("*.json"))) < 20
+    wanted = {path.name for path in (folder / "cells").glob("*.json")}
+    done = wanted & {path.name for path in cells.glob("*.json")}
+    assert 0 < len(done) < len(wanted) == 20
     again = run(tmp_path / "k")
     assert again.returncode == 0, again.stderr
     for path in sorted((folder / "cells").glob("*.json")):
@@ -81,15 +87,14 @@ def test_killed_half_way_and_started_again_the_numbers_are_the_same(
 
 
 def test_ctrl_c_keeps_finished_cells_and_says_so(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", str(TUTORIAL), "--out", str(tmp_path / "k")]
+    command = [sys.executable, "-m", "suite.cli", "run", TASK, "--plugin", TUTORIAL, "--out", tmp_path / "k", *LONG]
     heeding = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from suite.cli import main; main()"
     )
     command[1:3] = ["-c", heeding]  # a shell in the background has its children ignore Ctrl-C
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list((tmp_path / "k" / "cells").glob("*.json")):
+    while process.poll() is None and not list((tmp_path / "k" / "cells").glob("*.json")):
         time.sleep(0.02)
-        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -127,6 +132,7 @@ def test_the_status_of_a_transfer_between_tasks_of_long_names_fits_a_terminal(mo
     row = {
         "task": "vision/fashion-mnist-small-vgg-sgd", "scale": "lite", "cells": 120, "done": 119, "diverged": 1,
         "method": "imp from vision/tiny-imagenet-small-vgg-sgd", "seconds_left": 600, "connections": 0, "older": [],
+        "missing_masks": [],
     }  # fmt: skip
     monkeypatch.setattr("suite.finished.progress_of", lambda _: [row])
     monkeypatch.setenv("COLUMNS", "80")
