@@ -70,11 +70,13 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
 
     registry, named = Registry(plugin or ()), known_methods(plugin or ())
     tasks = [registry.find(task_id) for task_id in registry.ids]
+    left_out = registry.left_out
     if as_json:
         print_json(
             {
                 "schema": 1,
                 "tasks": [{"task": t.id, "title": t.title, "scales": list(t.scales)} for t in tasks],
+                "left_out": {name: {"why": why, "tasks": ids} for (name, why), ids in left_out.items()},
                 "domains": {domain.name: domain.title for domain in domains().values()},
                 "collections": [c.model_dump(mode="json") for c in collections().values()],
                 "methods": {name: fields["about"] for name, fields in named.items()},
@@ -82,6 +84,8 @@ def list_tasks(plugin: Plugin = None, as_json: Json = False) -> None:
         )
         return
     print_table("Tasks", ["task", "scales", "what"], [[t.id, " ".join(t.scales), t.title] for t in tasks])
+    for (name, why), ids in left_out.items():
+        typer.echo(f"{name} is {why}; {', '.join(ids)} cannot be run")
     print_table("Domains", ["name", "what"], [[domain.name, domain.title] for domain in domains().values()])
     print_table(
         "Collections",

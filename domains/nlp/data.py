@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from suite.experiment.learner import Split
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 PAD: Final = 0
 EOS: Final = 1
@@ -73,9 +70,16 @@ class Sentences:
         return ids.masked_fill_(places >= lengths, PAD)
 
 
+class Pieces(Protocol):
+    """What token ids stand for; a tokenizer of `tokenizers` is one."""
+
+    def id_to_token(self, id: int) -> str | None:
+        """The piece of an id, `▁` for the space between words; None for an id that has none."""
+
+
 @dataclass(frozen=True)
 class Pairs:
-    """Sentence pairs of each split, the translations to compare with, and the tokenizer that cut them; `size` types.
+    """Sentence pairs of each split, the translations to compare with, and the pieces they are cut in; `size` types.
 
     `notes` are what a result says of how the pairs were read.
     """
@@ -83,7 +87,7 @@ class Pairs:
     source: dict[Split, Sentences]
     target: dict[Split, Sentences]
     references: dict[Split, tuple[str, ...]]
-    tokenizer: "Tokenizer"
+    tokenizer: Pieces
     size: int
     fingerprint: str
     notes: Mapping[str, str] = field(default_factory=dict)

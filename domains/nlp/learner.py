@@ -7,7 +7,7 @@ from typing import Annotated, Final, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domains.nlp import data
@@ -96,13 +96,26 @@ class LanguageModelLearner(SupervisedLearner):
         self._text = corpus(spec.data, runtime.data)
         settings = LanguageModelSettings.read(spec.training.settings, "training.settings")
         self._length, self._evaluation_columns = settings.bptt, settings.evaluation_columns
-        super().__init__(spec, streams, span, runtime, lambda: LanguageModel.of(spec.model).build(self._text.size))
+        super().__init__(spec, streams, span, runtime, self.network)
         self._columns = spec.training.batch
         self._epoch_steps = data.windows(len(self._text.tokens["train"]), self._columns, self._length)
         if self._epoch_steps < 1:
             raise UsageError(f"batch = {self._columns} columns of bptt = {self._length} exceed the text: lower one")
         self._state: State | None = None
         self._epoch: tuple[int, Tensor] | None = None
+
+    def network(self) -> nn.Module:
+        """The task's network with its first weights."""
+        return LanguageModel.of(self._spec.model).build(self._text.size)
+
+    def scores(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Scores [time, batch, types] of what follows inputs [time, batch], and the hidden state after them."""
+        scores, state = self.model(inputs, state)
+        return scores, state
+
+    def mean_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Mean negative log-likelihood of targets [time, batch], in nats."""
+        return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets [bptt, batch] of a step: a function of the data stream and the step alone."""
@@ -121,9 +134,9 @@ class LanguageModelLearner(SupervisedLearner):
         inputs, targets = self.batch(step)
         if step % self._epoch_steps == 0:
             self._state = None
-        scores, (hidden, cell) = self.model(inputs, self._state)
+        scores, (hidden, cell) = self.scores(inputs, self._state)
         self._state = hidden.detach(), cell.detach()
-        return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
+        return self.mean_loss(scores, targets)
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Mean negative log-likelihood of all of a split's tokens (nats per token), and its exponential.
@@ -140,7 +153,7 @@ class LanguageModelLearner(SupervisedLearner):
         with evaluating(self.model), torch.no_grad():
             for first in range(0, rows, self._length):
                 part = slice(first, first + self._length)
-                scores, state = self.model(inputs[part], state)
+                scores, state = self.scores(inputs[part], state)
                 total += F.cross_entropy(
                     scores.flatten(0, 1), targets[part].flatten(), reduction="sum", ignore_index=IGNORED
                 ).item()
@@ -161,10 +174,9 @@ class LanguageModelLearner(SupervisedLearner):
 
             def scores() -> Tensor:
                 with native_lstm():
-                    found: Tensor = self.model(window[:-1])[0]
-                return found
+                    return self.scores(window[:-1], None)[0]
 
-            return BatchProbe(self.model, lambda: F.cross_entropy(scores().flatten(0, 1), window[1:].flatten()), scores)
+            return BatchProbe(self.model, lambda: self.mean_loss(scores(), window[1:]), scores)
 
         return [probe() for _ in range(n)]
 
@@ -207,10 +219,19 @@ class TranslationLearner(SupervisedLearner):
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
         self._pairs = pairs(spec.data, runtime.data)
         self._settings = TranslationSettings.read(spec.training.settings, "training.settings")
-        super().__init__(spec, streams, span, runtime, lambda: Translator.of(spec.model).build(self._pairs.size))
+        super().__init__(spec, streams, span, runtime, self.network)
         self._smoothing = self._settings.label_smoothing * self._pairs.size / (self._pairs.size - 1)
         self._average = CheckpointAverage(self.model, self._settings.average, self._settings.average_every, span)
         self._rows_of = self._batches()
+
+    def network(self) -> nn.Module:
+        """The task's network with its first weights."""
+        return Translator.of(self._spec.model).build(self._pairs.size)
+
+    def scores(self, source: Tensor, target: Tensor) -> Tensor:
+        """Scores [pairs, length, types] of each target token, those before it given."""
+        scores: Tensor = self.model(source, target)
+        return scores
 
     def _batches(self) -> Callable[[int], list[Tensor]]:
         """The function that gives the row numbers of each batch of a step."""
@@ -233,8 +254,9 @@ class TranslationLearner(SupervisedLearner):
         source, target = (side.padded(rows).to(self.device) for side in both)
         return source, target
 
-    def _loss(self, source: Tensor, target: Tensor) -> Tensor:
-        scores = self.model(source, target)
+    def mean_loss(self, source: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy of a batch's target tokens, in nats, labels smoothed."""
+        scores = self.scores(source, target)
         # torch spreads its share over all types, the target among them: `_smoothing` is larger by as much.
         return F.cross_entropy(
             scores.flatten(0, 1), target.flatten(), ignore_index=data.PAD, label_smoothing=self._smoothing
@@ -247,11 +269,11 @@ class TranslationLearner(SupervisedLearner):
         """
         batches = self.batches(step)
         if len(batches) == 1:
-            return self._loss(*batches[0])
+            return self.mean_loss(*batches[0])
         counts = [int((target != data.PAD).sum()) for _, target in batches]
         done = torch.zeros((), device=self.device)
         for (source, target), count in zip(batches, counts, strict=True):
-            part = self._loss(source, target) * (count / sum(counts))
+            part = self.mean_loss(source, target) * (count / sum(counts))
             if target is not batches[-1][1]:
                 part.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 done += part.detach()
@@ -299,12 +321,16 @@ class TranslationLearner(SupervisedLearner):
                 found = self.model.greedy(sources.padded().to(self.device), self._settings.longest).tolist()
         return [self._pairs.text(ids) for ids in found]
 
+    def search(self, source: Tensor) -> list[list[int]]:
+        """The best translation of each source [sentences, length] by beam search, without its `EOS`."""
+        beam = Beam(self._settings.beam, self._settings.length_penalty, self._settings.longest)
+        return beam.search(self.model, source)
+
     def _searched(self, sources: data.Sentences) -> list[list[int]]:
         """Translations by beam search, of sentences of like length at a time."""
-        beam = Beam(self._settings.beam, self._settings.length_penalty, self._settings.longest)
         found: list[list[int]] = [[] for _ in range(len(sources))]
         for rows in torch.split(sources.lengths.argsort(stable=True), SENTENCES_AT_ONCE):
-            translations = beam.search(self.model, sources.padded(rows).to(self.device))
+            translations = self.search(sources.padded(rows).to(self.device))
             for row, ids in zip(rows.tolist(), translations, strict=True):
                 found[row] = ids
         return found
@@ -319,7 +345,7 @@ class TranslationLearner(SupervisedLearner):
             else:
                 rows = torch.randperm(count, generator=generator)[: self._spec.training.batch]
             source, target = self._padded(rows)
-            return BatchProbe(self.model, lambda: self._loss(source, target), lambda: self.model(source, target))
+            return BatchProbe(self.model, lambda: self.mean_loss(source, target), lambda: self.scores(source, target))
 
         return [probe(number) for number in range(n)]
 

@@ -4,6 +4,7 @@ A domain is a folder of the package `domains` with a manifest in it, and with it
 a package of the same form, named by an entry point of the group `lottery.domains`.
 """
 
+import platform
 import tomllib
 from functools import cache
 from importlib.metadata import entry_points
@@ -12,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from packaging.markers import Marker
+from pydantic import Field, ValidationError, field_validator
 
 from suite import RESULT_VERSION
 from suite.experiment.errors import UsageError
@@ -23,6 +25,29 @@ PACKAGE = "domains"
 MANIFEST = "domain.toml"
 COMPUTING = ("python", "torch", "numpy")
 """What the bits of every result depend on."""
+
+
+class Extra(Frozen):
+    """A library that some of a domain's learners need beside the domain's own, and where it is to be had."""
+
+    learners: str = Field(description="module of the learners that need it")
+    install: str = Field(description="what pip is given to install it with the domain's libraries")
+    marker: str = Field(description="environment marker (PEP 508) of the machines that it can be installed on")
+    about: str = Field(description="the same in words")
+
+    @field_validator("marker")
+    @classmethod
+    def _is_a_marker(cls, marker: str) -> str:
+        Marker(marker)
+        return marker
+
+    @property
+    def left_out(self) -> str | None:
+        """Why it is not to be had on this machine; None where it is."""
+        if Marker(self.marker).evaluate():
+            return None
+        here = f"Python {'.'.join(platform.python_version_tuple()[:2])} on {platform.system()} {platform.machine()}"
+        return f"left out here: {self.about}, and this is {here}"
 
 
 class Manifest(Frozen):
@@ -40,6 +65,9 @@ class Manifest(Frozen):
     )
     input_bench: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = Field(
         default=None, description="function that offers what `lottery bench input` times, module:name"
+    )
+    extras: dict[str, Extra] = Field(
+        default={}, description="libraries that some of its learners need beside these, by the name of their import"
     )
     result_versions: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default={}, description="version of each of its learners and cohorts, by module:name"
@@ -94,6 +122,13 @@ def domains() -> dict[str, Domain]:
 def domain_of(reference: str) -> Domain | None:
     """The domain whose package holds a learner (`domains.vision.learner:VisionLearner`); None for a plugin's."""
     return next((each for each in domains().values() if reference.startswith(f"{each.package}.")), None)
+
+
+def extra_of(reference: str) -> tuple[str, Extra] | None:
+    """The library, by name, that a learner needs beside those of its domain; None if there is none."""
+    domain = domain_of(reference)
+    extras = {} if domain is None else domain.extras
+    return next((each for each in extras.items() if reference.partition(":")[0] == each[1].learners), None)
 
 
 def _folder(package: str) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from suite.experiment.domain import domain_of
+from suite.experiment.domain import domain_of, extra_of
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Build, BuildCohort, References
 from suite.experiment.runtime import Runtime
@@ -30,8 +30,11 @@ def installed(spec: TaskSpec) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        domain = domain_of(spec.learner)
-        package = f"'{domain.install}'" if domain else error.name
+        domain, needed = domain_of(spec.learner), extra_of(spec.learner)
+        extra = needed[1] if needed else domain.extras.get(error.name or "") if domain else None
+        if extra is not None and extra.left_out:
+            raise RunError(f"{spec.id} needs {error.name!r}, which is {extra.left_out}") from error
+        package = f"'{(extra or domain).install}'" if domain else error.name
         raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
 
 

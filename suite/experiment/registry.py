@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from suite.experiment.collection import collections
-from suite.experiment.domain import domains
+from suite.experiment.domain import domains, extra_of
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest
 from suite.experiment.plugins import folder_of, load_entry_point, load_plugin
@@ -37,6 +37,16 @@ class Registry:
     def ids(self) -> list[str]:
         """Ids of all tasks, sorted."""
         return sorted(self._files)
+
+    @property
+    def left_out(self) -> dict[tuple[str, str], list[str]]:
+        """The tasks that cannot be run on this machine, by the library that is left out here and why it is."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for task_id in self.ids:
+            needed = extra_of(str(self._files[task_id].common.get("learner", "")))
+            if needed is not None and needed[1].left_out:
+                found.setdefault((needed[0], needed[1].left_out), []).append(task_id)
+        return found
 
     def find(self, task_id: str) -> TaskFile:
         """The task file of an id; raises UsageError that names the nearest ids."""

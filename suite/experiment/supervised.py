@@ -66,7 +66,7 @@ class SupervisedLearner(ABC):
         self.device = torch.device(runtime.device)
         with own_random(self.device, streams.seed("init")):
             self.model = build().to(self.device)
-        self.optimizer = Optimizer.of(spec.training.optimizer).build(self.model.parameters())
+        self.optimizer = self.make_optimizer()
         self._base_rates = BaseRates(self.optimizer)
         self._factor = learning_rate(spec.training.schedule, span, spec.training.total_steps)
         self._modes: list[tuple[nn.Module, bool]] = []
@@ -74,6 +74,10 @@ class SupervisedLearner(ABC):
         self._trace_every = max(1, math.ceil(spec.training.total_steps / TRACE_POINTS))
         self._trace: list[dict[str, float]] = []
         self._unread: list[Tensor] = []  # losses since the last point of the trace
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """The task's optimizer of the model; a learner whose library brings its own optimizers overrides this."""
+        return Optimizer.of(self._spec.training.optimizer).build(self.model.parameters())
 
     @abstractmethod
     def loss(self, step: int) -> Tensor:

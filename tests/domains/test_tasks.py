@@ -29,7 +29,8 @@ STANDING_IN = [
 GAME = "rl/atari-seaquest"
 """One game of those that differ in their data alone: emulators take a while to start."""
 TASKS = [
-    task_id for task_id in Registry().ids
+    pytest.param(task_id, marks=pytest.mark.fairseq) if task_id.endswith("-fairseq") else task_id
+    for task_id in Registry().ids
     if not task_id.startswith(("vision/", "rl/atari-")) or task_id.startswith("vision/mnist5k")
     or task_id in (*STANDING_IN, GAME)
 ]  # fmt: skip

@@ -35,19 +35,26 @@ class EncoderDecoder(Translator):
     dropout: Annotated[float, Field(ge=0, le=1)] = Field(description="probability, on embeddings and sublayers")
     normalize_before: bool = Field(description="normalise before each sublayer (Xiong et al. 2020), else after it")
     shared: bool = Field(description="source, target and softmax layer share one embedding")
+    first_place: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="place of a sentence's first token; fairseq counts from the padding's id + 1"
+    )
 
     @model_validator(mode="after")
     def _width_of_heads(self) -> Self:
-        width, heads = self.width, self.heads
-        if width % heads or width % 2 or width < 4:
-            raise ValueError(f"width = {width}: a multiple of heads = {heads} that is even and 4 or more is needed")
+        check_heads(self.width, self.heads)
         return self
 
     def build(self, types: int) -> "Transformer":
         """The network with its first weights."""
         layers = self.encoder_layers, self.decoder_layers
         sizes = self.width, self.heads, self.inner
-        return Transformer(types, *sizes, *layers, self.dropout, self.normalize_before, self.shared)
+        return Transformer(types, *sizes, *layers, self.dropout, self.normalize_before, self.shared, self.first_place)
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise ValueError for a width that heads cannot share, or that sinusoids cannot fill."""
+    if width % heads or width % 2 or width < 4:
+        raise ValueError(f"width = {width}: a multiple of heads = {heads} that is even and 4 or more is needed")
 
 
 class Attention(nn.Module):
@@ -162,14 +169,17 @@ class Stack(nn.Module):
     """Embedding with sinusoidal positions and layers: the encoder, or the decoder (that may share its embedding)."""
 
     def __init__(
-        self, embed_tokens: nn.Embedding | None, layers: list[nn.Module], width: int, dropout: float, norm: bool
-    ):
+        self, embed_tokens: nn.Embedding | None, layers: list[nn.Module], width: int, dropout: float, norm: bool,
+        first_place: int,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self._first_place = first_place
         self.embed_tokens, self.layers, self.dropout = embed_tokens, nn.ModuleList(layers), nn.Dropout(dropout)
         self.layer_norm = nn.LayerNorm(width) if norm else nn.Identity()
 
     def embed(self, tokens: Tensor, weight: Tensor, first: int = 0) -> Tensor:
-        """Embedded tokens [batch, length] whose first stands at position `first`."""
+        """Embedded tokens [batch, length] whose first is the sentence's token number `first`, counted from 0."""
+        first += self._first_place
         places = positions(first, first + tokens.shape[1], weight.shape[1]).to(weight)
         embedded: Tensor = self.dropout(F.embedding(tokens, weight, PAD) * math.sqrt(weight.shape[1]) + places)
         return embedded
@@ -180,15 +190,16 @@ class Transformer(nn.Module):
 
     def __init__(
         self, types: int, width: int, heads: int, inner: int, encoder_layers: int, decoder_layers: int, dropout: float,
-        normalize_before: bool, shared: bool,
+        normalize_before: bool, shared: bool, first_place: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         shape = (width, heads, inner, dropout, normalize_before)
         encoder: list[nn.Module] = [EncoderLayer(*shape) for _ in range(encoder_layers)]
         decoder: list[nn.Module] = [DecoderLayer(*shape) for _ in range(decoder_layers)]
         # A shared embedding is registered once, with the encoder: a mask and a state dict meet it under one name.
-        self.encoder = Stack(_embedding(types, width), encoder, width, dropout, normalize_before)
-        self.decoder = Stack(None if shared else _embedding(types, width), decoder, width, dropout, normalize_before)
+        rest = (width, dropout, normalize_before, first_place)
+        self.encoder = Stack(_embedding(types, width), encoder, *rest)
+        self.decoder = Stack(None if shared else _embedding(types, width), decoder, *rest)
         self.output_projection = None if shared else nn.Linear(width, types, bias=False)
         if self.output_projection is not None:
             nn.init.normal_(self.output_projection.weight, std=width**-0.5)

@@ -13,7 +13,13 @@ from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.taskfile import Task
 
-NAMES = ("kjv-lstm", "numbers-transformer", "multi30k-transformer")
+NAMES = (
+    "kjv-lstm",
+    "numbers-transformer",
+    "multi30k-transformer",
+    pytest.param("multi30k-transformer-fairseq", marks=pytest.mark.fairseq),
+    pytest.param("wikitext2-lstm-fairseq", marks=pytest.mark.fairseq),
+)
 
 
 def _task(name: str, scale: str = "smoke", **changes: Any) -> Task:

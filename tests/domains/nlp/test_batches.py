@@ -79,7 +79,7 @@ def test_gradients_of_several_batches_are_those_of_all_their_tokens_together(lea
     found = {name: parameter.grad for name, parameter in many.model.named_parameters()}
     many.model.zero_grad()
     tokens = sum(int((target != PAD).sum()) for _, target in several)
-    parts = [many._loss(source, target) * int((target != PAD).sum()) / tokens for source, target in several]
+    parts = [many.mean_loss(source, target) * int((target != PAD).sum()) / tokens for source, target in several]
     torch.stack(parts).sum().backward()
     torch.testing.assert_close(loss, torch.stack(parts).sum())
     for name, parameter in many.model.named_parameters():
@@ -99,7 +99,7 @@ def test_smoothed_labels_are_fairseqs(learner: Make) -> None:
     right = logs.gather(1, target[target != PAD][:, None])[:, 0]
     others = logs.sum(1) - right
     expected = -(0.9 * right + 0.1 / (logs.shape[1] - 1) * others).mean()
-    torch.testing.assert_close(made._loss(source, target), expected)
+    torch.testing.assert_close(made.mean_loss(source, target), expected)
 
 
 def test_the_steps_of_an_epoch_by_tokens_are_known_with_the_pairs_alone(learner: Make) -> None:
@@ -113,5 +113,5 @@ def test_probes_are_batches_by_tokens_that_no_epoch_has(learner: Make) -> None:
     assert rows[0] != rows[1]
     losses = [probe.loss().item() for probe in made.probes(2)]
     made.model.eval()
-    expected = [made._loss(*made._padded(torch.tensor(each))).item() for each in rows]
+    expected = [made.mean_loss(*made._padded(torch.tensor(each))).item() for each in rows]
     assert losses == expected
