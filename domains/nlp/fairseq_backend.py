@@ -27,7 +27,7 @@ from domains.nlp.fairseq_settings import FairseqLanguageModel, FairseqOptimizer,
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
 from domains.nlp.models.lstm import State
 from suite.experiment.errors import RunError
-from suite.experiment.learner import Split
+from suite.experiment.learner import Peer, Split
 from suite.experiment.randomness import own_random
 from suite.experiment.supervised import BatchProbe, evaluating
 from suite.experiment.task import TaskSpec
@@ -84,7 +84,7 @@ def _quiet() -> Iterator[None]:
 
 
 def dictionary(symbols: Iterable[str], pad: int, unknown: int) -> Any:
-    """fairseq's dictionary in which our ids stand for themselves; by itself it would put `<s>`, which we have not, first."""
+    """fairseq's dictionary of our ids; one made as usual would begin with `<s>`, which we have not."""
     made = library().data.Dictionary(add_special_symbols=False)
     for symbol in symbols:
         made.add_symbol(symbol)
@@ -121,8 +121,9 @@ def _name_once(model: nn.Module) -> None:
             if prefix + original in state:
                 state[prefix + name] = state[prefix + original]
 
-    model.register_state_dict_post_hook(leave_out)
-    model.register_load_state_dict_pre_hook(put_in)
+    register: Any = model  # torch leaves both untyped
+    register.register_state_dict_post_hook(leave_out)
+    register.register_load_state_dict_pre_hook(put_in)
 
 
 def _optimizer(spec: TaskSpec, model: nn.Module) -> torch.optim.Optimizer:
@@ -206,6 +207,10 @@ class FairseqTranslationLearner(TranslationLearner):
         found = self._task.inference_step(generator, [self.model], batch)
         return [hypotheses[0]["tokens"].tolist()[:-1] for hypotheses in found]
 
+    def peers(self) -> Sequence[Peer]:
+        """None: it is what the native learner is timed beside."""
+        return []
+
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` batches of pairs, by a data stream that no epoch uses."""
         return [
@@ -265,6 +270,10 @@ class FairseqLanguageModelLearner(LanguageModelLearner):
         scores = decoder.output_layer(torch.stack([features[:, 0] for features in read]))
         after = decoder.get_incremental_state(carried, "cached_state")
         return scores, (after["prev_hiddens"], after["prev_cells"])
+
+    def peers(self) -> Sequence[Peer]:
+        """None: it is what the native learner is timed beside."""
+        return []
 
     def mean_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Mean negative log-likelihood of targets [time, batch], in nats, by fairseq's criterion."""

@@ -20,7 +20,7 @@ from domains.nlp.models.lstm import LSTMLanguageModel, State, native_lstm
 from domains.nlp.models.transformer import Transformer
 from domains.nlp.scores import Tokens, signatures, text_scores
 from suite.experiment.errors import UsageError
-from suite.experiment.learner import Snapshot, Span, Split
+from suite.experiment.learner import Peer, Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.supervised import BatchProbe, BatchSettings, Order, SupervisedLearner, check_batch, evaluating
@@ -93,7 +93,7 @@ class LanguageModelLearner(SupervisedLearner):
         return _shapes(LanguageModel.of(spec.model))
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._text = corpus(spec.data, runtime.data)
+        self._runtime, self._text = runtime, corpus(spec.data, runtime.data)
         settings = LanguageModelSettings.read(spec.training.settings, "training.settings")
         self._length, self._evaluation_columns = settings.bptt, settings.evaluation_columns
         super().__init__(spec, streams, span, runtime, self.network)
@@ -164,6 +164,20 @@ class LanguageModelLearner(SupervisedLearner):
         """How the text was read."""
         return self._text.notes
 
+    def tokens(self, first: int, last: int) -> int:
+        """Tokens that are predicted in steps `first` to `last` - 1."""
+        return (last - first) * self._columns * self._length
+
+    def peers(self) -> Sequence[Peer]:
+        """The same network in a plain loop, and fairseq's."""
+        from domains.nlp.peers import Fairseq, PlainLoop
+
+        text = self._text.tokens["train"]
+        return [
+            PlainLoop(self.model, text, self._spec.training),
+            Fairseq(self, self._spec, self._streams, self._span, self._runtime),
+        ]
+
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` windows of text, by a data stream that no epoch uses; the hidden state starts from zeros."""
         text, generator = self._text.tokens["train"], self.generator(-1)
@@ -217,7 +231,7 @@ class TranslationLearner(SupervisedLearner):
             check_batch(spec.training.batch, PairDataset.of_data(spec.data.name, spec.data.settings).examples)
 
     def __init__(self, spec: TaskSpec, streams: Streams, span: Span, runtime: Runtime) -> None:
-        self._pairs = pairs(spec.data, runtime.data)
+        self._runtime, self._pairs = runtime, pairs(spec.data, runtime.data)
         self._settings = TranslationSettings.read(spec.training.settings, "training.settings")
         super().__init__(spec, streams, span, runtime, self.network)
         self._smoothing = self._settings.label_smoothing * self._pairs.size / (self._pairs.size - 1)
@@ -310,6 +324,17 @@ class TranslationLearner(SupervisedLearner):
     def notes(self) -> Mapping[str, str]:
         """sacrebleu's signatures, and how the pairs were read."""
         return {**signatures(self._settings.bleu), **self._pairs.notes}
+
+    def tokens(self, first: int, last: int) -> int:
+        """Target tokens, `EOS` counted, of steps `first` to `last` - 1."""
+        lengths = self._pairs.target["train"].lengths
+        return sum(int(lengths[rows].sum()) for step in range(first, last) for rows in self._rows_of(step))
+
+    def peers(self) -> Sequence[Peer]:
+        """fairseq's Transformer."""
+        from domains.nlp.peers import Fairseq
+
+        return [Fairseq(self, self._spec, self._streams, self._span, self._runtime)]
 
     def translate(self, split: Split) -> list[str]:
         """Translations of a split's sources, at most `longest` tokens each, greedy ones or by beam search."""

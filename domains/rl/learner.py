@@ -56,12 +56,11 @@ class A2CLearner:
             agent = A2C(model.policy, make(spec.data, 1, [0]), policy_kwargs=model.arguments, device="cpu")
         return {name: tuple(parameter.shape) for name, parameter in agent.policy.named_parameters()}
 
-    @classmethod
-    def peer(cls, spec: TaskSpec) -> Peer:
+    def peers(self) -> Sequence[Peer]:
         """The same training by stable-baselines3 and its own environments."""
         from domains.rl.peer import StableBaselines3
 
-        return StableBaselines3(spec)
+        return [StableBaselines3(self._spec)]
 
     @classmethod
     def check_spec(cls, spec: TaskSpec) -> None:

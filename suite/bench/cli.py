@@ -66,47 +66,47 @@ def step(
 
 @app.command()
 def peer(
-    task: Annotated[str, typer.Argument(help="A task whose learner names a peer: those of reinforcement learning.")] = (
+    task: Annotated[str, typer.Argument(help="A task whose learner has peers: of rl, and nlp's own.")] = (
         "rl/atari-seaquest"
     ),
     scale: Annotated[str, typer.Option("--scale", help="Scale of the task.")] = "lite",
     change: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: a task's number (data.settings.pixels=84).")
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds, each of which times both sides once.")] = 9,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Updates of either side in a round.")] = 20,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds, each of which times every side once.")] = 9,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Updates of every side in a round.")] = 20,
+    scorings: Annotated[
+        int, typer.Option("--scorings", min=0, help="How often the validation set is scored by every side after that.")
+    ] = 0,
+    data: Data = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")] = False,
 ) -> None:
-    """Time a task's training beside the same training by the library it is built on, on one core, interleaved.
+    """Time a task's training beside the same training by other libraries, on one core, interleaved.
 
     A ratio above 1 says that the learner is faster. Run it on a machine that does nothing else: the load is printed.
     """
     from suite.bench.peer import measure
     from suite.choose import choose
+    from suite.experiment.runtime import Runtime
 
     chosen = choose([task], scale, [], {}, change or (), plugin or ())
     if len(chosen) > 1:
         raise UsageError(f"{task} is a collection: time one of {', '.join(each.spec.id for each in chosen)}")
-    found = measure(chosen[0].spec, rounds, steps)
+    found = measure(chosen[0].spec, rounds, steps, scorings, Runtime(data=data))
     if as_json:
         print_json(found.as_json())
         return
-    print_table(
-        f"Training {found.task} at {found.scale}: {found.rounds} rounds of {found.steps} updates on {found.examples} "
-        f"steps of play or examples, one core, load {found.load[0]:.2f}",
-        ["side", "a second", "ratio", "a CPU second", "ratio"],
-        [
-            [found.peer.name, f"{found.peer.per_second:.0f}", "1", f"{found.peer.per_cpu_second:.0f}", "1"],
+    for compared in filter(None, (found.training, found.scoring)):
+        print_table(
+            f"{found.task} at {found.scale}, {compared.what}: {compared.rounds} rounds of {compared.amount:g} "
+            f"{compared.unit}, one core, load {found.load[0]:.2f}",
+            ["side", "a second", "learner is faster by", "a CPU second", "learner is faster by"],
             [
-                found.learner.name,
-                f"{found.learner.per_second:.0f}",
-                f"{found.ratio:.2f}",
-                f"{found.learner.per_cpu_second:.0f}",
-                f"{found.cpu_ratio:.2f}",
+                [s.name, f"{s.per_second:.4g}", f"{s.ratio:.2f}", f"{s.per_cpu_second:.4g}", f"{s.cpu_ratio:.2f}"]
+                for s in compared.sides
             ],
-        ],
-    )
+        )
 
 
 @app.command()

@@ -1,8 +1,8 @@
-"""What a learner's training costs beside the same training by another library: both in one run, on one core."""
+"""What a learner's training costs beside the same training by other libraries: all in one run, on one core."""
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -10,77 +10,115 @@ from typing import Any
 
 from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import UsageError
-from suite.experiment.learner import Peer, Span
+from suite.experiment.learner import Counting, Learner, Peer, Peered, ScoringPeer, Span
 from suite.experiment.loading import builder, installed
-from suite.experiment.runtime import HERE
+from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
 
 REPLICATE = 1000
 """One that no result is reported of."""
 
+Times = tuple[float, float]
+"""Wall and CPU seconds."""
+
 
 @dataclass(frozen=True)
 class Speed:
-    """One side: examples (in reinforcement learning: steps of the agent) a second, and a second of CPU time."""
+    """One side: units of work a second, and a second of CPU time; `ratio` is the learner's speed over this side's.
+
+    The ratios are medians of each round's.
+    """
 
     name: str
     per_second: float
     per_cpu_second: float
+    ratio: float
+    cpu_ratio: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The sides of one kind of work, the learner last: medians over the rounds, `amount` units in each."""
+
+    what: str
+    rounds: int
+    amount: float
+    unit: str
+    sides: tuple[Speed, ...]
 
 
 @dataclass(frozen=True)
 class PeerTimes:
-    """What `measure` found: medians over the rounds; the ratios are medians of each round's, learner to peer."""
+    """What `measure` found: training and, where it was asked for, scoring."""
 
     task: str
     scale: str
-    rounds: int
     steps: int
-    examples: int
     load: tuple[float, float, float]
-    peer: Speed
-    learner: Speed
-    ratio: float
-    cpu_ratio: float
+    training: Compared
+    scoring: Compared | None
 
     def as_json(self) -> dict[str, Any]:
         """The times as a JSON object."""
-        return {"schema": 1, **asdict(self)}
+        return {"schema": 2, **asdict(self)}
 
 
-def measure(spec: TaskSpec, rounds: int, steps: int) -> PeerTimes:
-    """Time `steps` updates of both sides in each of `rounds` rounds, after one that is not counted.
+def measure(spec: TaskSpec, rounds: int, steps: int, scorings: int = 0, runtime: Runtime = HERE) -> PeerTimes:
+    """Time `steps` updates of all sides in each of `rounds` rounds, after one that is not counted.
 
-    Raises UsageError for a task whose learner names no peer.
+    Then the validation set is scored so often by all sides with the learner's weights. Raises UsageError for a task
+    whose learner names no peers, or peers that do not score.
     """
-    make = getattr(builder(spec), "peer", None)
-    if make is None:
-        raise UsageError(f"{spec.id} has no peer: its learner has no classmethod `peer(spec)`; name another task")
-    with reproducible(HERE), installed(spec), _one_core():
+    with reproducible(runtime), installed(spec), _one_core():
         last = steps * (rounds + 1)
         long = spec.model_copy(update={"training": spec.training.model_copy(update={"total_steps": last})})
-        learner = builder(spec)(long, Streams(spec.hash, REPLICATE), Span(0, last), HERE)
-        peer: Peer = make(spec)
-        found: list[tuple[tuple[float, float], tuple[float, float]]] = []
-        for turn in range(rounds + 1):
-            theirs = _timed(lambda: peer.advance(steps))
-            ours = _timed(lambda: learner.advance(learner.step + steps))
-            if turn:
-                found.append((theirs, ours))
-    examples = steps * spec.training.batch
+        learner = builder(spec)(long, Streams(spec.hash, REPLICATE), Span(0, last), runtime)
+        peers = list(learner.peers()) if isinstance(learner, Peered) else []
+        if not peers:
+            raise UsageError(f"{spec.id} has no peer: its learner gives none by a method `peers()`; name another task")
+        scorers = [peer for peer in peers if isinstance(peer, ScoringPeer)]
+        if scorings and not scorers:
+            raise UsageError(f"no peer of {spec.id} scores a split: leave --scorings out")
+        training = _training(learner, peers, rounds, steps, spec.training.batch)
+        scoring = _scoring(learner, scorers, scorings) if scorings else None
+    return PeerTimes(spec.id, spec.scale, steps, os.getloadavg(), training, scoring)
 
+
+def _training(learner: Learner, peers: Sequence[Peer], rounds: int, steps: int, batch: int) -> Compared:
+    found, amounts = [], []
+    for turn in range(rounds + 1):
+        first = learner.step
+        times = [_timed(lambda peer=peer: peer.advance(steps)) for peer in peers]  # type: ignore[misc]
+        times.append(_timed(lambda: learner.advance(learner.step + steps)))
+        if turn:
+            found.append(times)
+            amounts.append(learner.tokens(first, learner.step) if isinstance(learner, Counting) else steps * batch)
+    unit = "tokens" if isinstance(learner, Counting) else "examples"
+    return _compared("training", unit, [peer.name for peer in peers], found, amounts)
+
+
+def _scoring(learner: Learner, peers: Sequence[ScoringPeer], rounds: int) -> Compared:
+    found = []
+    for _ in range(rounds):
+        times = [_timed(lambda peer=peer: peer.evaluate("validation")) for peer in peers]  # type: ignore[misc]
+        found.append([*times, _timed(lambda: learner.evaluate("validation"))])
+    return _compared("scoring the validation set", "sets", [peer.name for peer in peers], found, [1] * rounds)
+
+
+def _compared(
+    what: str, unit: str, names: Sequence[str], found: Sequence[Sequence[Times]], amounts: Sequence[float]
+) -> Compared:  # fmt: skip
     def speed(name: str, side: int) -> Speed:
-        return Speed(name, *(median(examples / each[side][kind] for each in found) for kind in (0, 1)))
+        rates = [median(n / times[side][kind] for n, times in zip(amounts, found, strict=True)) for kind in (0, 1)]
+        ratios = [median(times[side][kind] / times[-1][kind] for times in found) for kind in (0, 1)]
+        return Speed(name, *rates, *ratios)
 
-    ratio, cpu_ratio = (median(theirs[kind] / ours[kind] for theirs, ours in found) for kind in (0, 1))
-    return PeerTimes(
-        spec.id, spec.scale, rounds, steps, examples, os.getloadavg(), speed(peer.name, 0), speed("learner", 1),
-        ratio, cpu_ratio,
-    )  # fmt: skip
+    sides = tuple(speed(name, side) for side, name in enumerate([*names, "learner"]))
+    return Compared(what, len(found), median(amounts), unit, sides)
 
 
-def _timed(take: Any) -> tuple[float, float]:
+def _timed(take: Callable[[], object]) -> Times:
     began, cpu = time.perf_counter(), time.process_time()
     take()
     return time.perf_counter() - began, time.process_time() - cpu

@@ -151,12 +151,36 @@ class Playing(Protocol):
 
 
 class Peer(Protocol):
-    """The same training by another library, for `lottery bench peer`; a learner class may have a classmethod `peer`."""
+    """The same training by another library, for `lottery bench peer`."""
 
     name: str
 
     def advance(self, steps: int) -> None:
         """Take so many optimizer updates."""
+
+
+@runtime_checkable
+class ScoringPeer(Peer, Protocol):
+    """A peer that can score a split too."""
+
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Scores on a split with the present weights of the learner whose peer it is."""
+
+
+@runtime_checkable
+class Peered(Protocol):
+    """A learner that has peers to be timed beside, for `lottery bench peer`."""
+
+    def peers(self) -> Sequence[Peer]:
+        """The same training by other libraries, on the same batches and from the present weights where it can be."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A learner whose work is counted in tokens."""
+
+    def tokens(self, first: int, last: int) -> int:
+        """Tokens that are predicted in steps `first` inclusive to `last` exclusive."""
 
 
 Build = Callable[[TaskSpec, Streams, Span, Runtime], Learner]

@@ -31,7 +31,8 @@ def installed(spec: TaskSpec) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         domain, needed = domain_of(spec.learner), extra_of(spec.learner)
-        extra = needed[1] if needed else domain.extras.get(error.name or "") if domain else None
+        of_name = domain.extras.get(error.name or "") if domain else None
+        extra = needed[1] if needed else of_name
         if extra is not None and extra.left_out:
             raise RunError(f"{spec.id} needs {error.name!r}, which is {extra.left_out}") from error
         package = f"'{(extra or domain).install}'" if domain else error.name

@@ -15,13 +15,23 @@ def test_both_sides_take_the_updates_that_they_are_timed_by() -> None:
     shown = lottery("bench", "peer", "rl/cartpole", "--scale", "smoke", "--rounds", "2", "--steps", "2", "--json")
     assert shown.returncode == 0
     found = json.loads(shown.stdout)
-    assert (found["rounds"], found["steps"], found["examples"]) == (2, 2, 2 * 64)
-    assert found["peer"]["name"] == "stable-baselines3: make_vec_env + A2C"
-    assert found["ratio"] > 0
-    assert found["cpu_ratio"] > 0
-    assert found["learner"]["per_second"] > 0
+    training = found["training"]
+    assert (training["rounds"], found["steps"], training["amount"], training["unit"]) == (2, 2, 2 * 64, "examples")
+    peer, learner = training["sides"]
+    assert (peer["name"], learner["name"]) == ("stable-baselines3: make_vec_env + A2C", "learner")
+    assert peer["ratio"] > 0
+    assert peer["cpu_ratio"] > 0
+    assert (learner["ratio"], learner["cpu_ratio"]) == (1, 1)
+    assert learner["per_second"] > 0
+    assert found["scoring"] is None
 
 
 def test_a_task_without_a_peer_is_refused() -> None:
     with pytest.raises(UsageError, match="has no peer"):
         measure(Registry().find("vision/mnist5k-lenet300").at("smoke").spec, 1, 1)
+
+
+def test_a_peer_that_does_not_score_is_refused_where_scoring_is_to_be_timed() -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
+    with pytest.raises(UsageError, match=r"no peer of rl/cartpole scores a split: leave --scorings out"):
+        measure(Registry().find("rl/cartpole").at("smoke").spec, 1, 1, scorings=1)

@@ -14,7 +14,9 @@ from torch import nn
 
 from domains.nlp import fairseq_backend as backend
 from domains.nlp.datasets import PairDataset, pairs
-from suite.experiment.errors import RunError
+from domains.nlp.peers import Fairseq
+from suite.bench.peer import measure
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Span
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
@@ -182,3 +184,31 @@ def test_binaries_that_cannot_be_used_are_refused_by_what_is_wrong(tmp_path: Pat
         binaries(tmp_path / "fine")
     with pytest.raises(RunError, match=r"dict\.en\.txt is not there: a folder that fairseq-preprocess wrote"):
         binaries(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "sides"),
+    [
+        ("multi30k-transformer", ["fairseq: transformer_wmt_en_de", "learner"]),
+        ("wikitext2-lstm", ["torch.nn.LSTM in a plain loop", "fairseq: lstm_lm", "learner"]),
+    ],
+)
+def test_both_libraries_are_timed_on_the_same_work_from_the_same_weights(
+    learner: Make, task: Callable[..., Task], name: str, sides: list[str]
+) -> None:
+    found = measure(task(name).spec, 1, 2, scorings=1)
+    assert [side.name for side in found.training.sides] == sides
+    assert found.scoring is not None
+    assert [side.name for side in found.scoring.sides] == sides[-2:]
+    assert found.training.unit == "tokens"
+    made = learner(name, model__dropout=0.0)
+    assert found.training.amount == pytest.approx(made.tokens(2, 4), rel=0.2)
+    theirs = next(peer for peer in made.peers() if isinstance(peer, Fairseq))._learner
+    batches = [each.batch(0) if name == "wikitext2-lstm" else each.batches(0)[0] for each in (made, theirs)]
+    assert all(map(torch.equal, *batches))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_backend_is_not_timed_beside_itself(task: Callable[..., Task], name: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} has no peer"):
+        measure(task(name).spec, 1, 1)

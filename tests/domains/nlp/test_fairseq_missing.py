@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from domains.nlp import fairseq_backend as backend
 from suite.experiment import domain as domain_module
 from suite.experiment.domain import domains
-from suite.experiment.errors import UsageError
+from suite.experiment.errors import RunError, UsageError
 from suite.experiment.learner import Span
 from suite.experiment.loading import builder, installed
 from suite.experiment.registry import Registry
@@ -66,7 +66,7 @@ def test_without_the_extra_a_run_says_in_one_line_what_to_install(
 ) -> None:
     on_python("3.12", monkeypatch)
     assert last_line(ran(tmp_path)).endswith(
-        "nlp/multi30k-transformer-fairseq needs 'fairseq', which is not installed: pip install 'lottery-suite[nlp,fairseq]'"
+        f"{TASK} needs 'fairseq', which is not installed: pip install 'lottery-suite[nlp,fairseq]'"
     )
 
 
@@ -94,7 +94,7 @@ def test_the_list_of_tasks_says_where_fairseq_is_left_out(
     on_python(minor, monkeypatch)
     tasks = [task_id for task_id in Registry().ids if task_id.endswith("-fairseq")]
     assert TASK in tasks
-    why = "left out here: it has wheels for Linux on x86-64 and Python up to 3.12 alone, and this is Python 3.13 on Linux x86_64"
+    why = f"left out here: {domains()['nlp'].extras['fairseq'].about}, and this is Python 3.13 on Linux x86_64"
     shown = lottery("list")
     assert shown.returncode == 0
     assert (f"fairseq is {why}; {', '.join(tasks)} cannot be run" in shown.stdout) == said
@@ -109,14 +109,14 @@ def test_tasks_of_fairseq_are_planned_and_shown_without_it() -> None:
                 assert Registry().find(task_id).at(scale).spec.prunable
 
 
-def test_binaries_of_fairseq_name_the_extra_to_whoever_reads_them(tmp_path: Path) -> None:
+def test_binaries_of_fairseq_name_the_extra_to_whoever_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_python("3.12", monkeypatch)
     spec = Registry().find("nlp/multi30k-transformer").at("smoke").spec
     settings = {"folder": "bin", "source": "en", "target": "de", "train": 4}
     spec = spec.model_copy(update={"data": Data(name="fairseq-binaries", fingerprint="", settings=settings)})
-    with (
-        pytest.raises(Exception, match=r"needs 'fairseq', which is not installed: .*\[nlp,fairseq\]'"),
-        installed(spec),
-    ):
+    with pytest.raises(RunError, match=r"'fairseq', which is not installed: .*\[nlp,fairseq\]'"), installed(spec):
         builder(spec)(spec, Streams(spec.hash, 0), Span(0, 4), Runtime(data=tmp_path))
 
 
