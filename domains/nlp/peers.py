@@ -48,7 +48,8 @@ class PlainLoop:
     name = "torch.nn.LSTM in a plain loop"
 
     def __init__(self, own: LSTMLanguageModel, text: Tensor, training: Training) -> None:
-        self._embedding = nn.Embedding.from_pretrained(own.embedding.weight.detach().clone(), freeze=False)
+        self._embedding = nn.Embedding(own.embedding.num_embeddings, own.embedding.embedding_dim)
+        self._embedding.load_state_dict(own.embedding.state_dict())
         sizes = own.lstm.input_size, own.lstm.hidden_size, own.lstm.num_layers
         self._lstm = nn.LSTM(*sizes, dropout=own.lstm.dropout)
         self._lstm.load_state_dict(own.lstm.state_dict())
