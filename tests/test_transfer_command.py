@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -19,10 +20,10 @@ TUTORIAL = Path(__file__).parent / "data" / "breast_cancer.py"
 FEW = ["--levels", "1", "--replicates", "2", "--set", "training.total_steps=15", "--executor", "inline"]
 
 
-@pytest.fixture
-def plugin(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tasks of one network: the tutorial's, and the same with other batches."""
-    path = tmp_path / "two.py"
+    path = tmp_path_factory.mktemp("plugins") / "two.py"
     text = TUTORIAL.read_text()
     other = text.split('TASK = """')[1].split('"""')[0]
     other = other.replace("tutorial/breast-cancer", "tutorial/other").replace("batch = 32", "batch = 48")
@@ -43,13 +44,21 @@ def transfer(plugin: Path, out: Path, *words: str) -> Result:
     return lottery("transfer", *places, *FEW, "--plugin", plugin, "--out", out, *words)
 
 
+@pytest.fixture(scope="module")
+def carried(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A finished transfer, which tests leave as it is."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return out, transfer(plugin, out)
+
+
 def tasks_of(out: Path) -> list[dict[str, object]]:
     return json.loads(lottery("report", out, "--json").stdout)["tasks"]  # type: ignore[no-any-return]
 
 
-def test_a_transfer_has_a_labelled_curve_a_source_and_runs_once(plugin: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    done = transfer(plugin, out)
+@pytest.mark.usefixtures("no_page")
+def test_a_transfer_has_a_labelled_curve_a_source_and_runs_once(plugin: Path, carried: tuple[Path, Result]) -> None:
+    out, done = carried
+    assert "Transfer of imp tickets" in (out / "report" / "report.html").read_text()
     assert done.exit_code == 0, done.output
     assert "imp from tutorial/breast-cancer" in done.output
     found = tasks_of(out)
@@ -96,14 +105,18 @@ def test_a_run_of_many_tasks_has_a_folder_whose_name_is_short_enough() -> None:
     assert folder_name(["a/b"], ["c/d", "c/e"], "lite") == "a-b-to-c-d+c-e-lite"
 
 
-def test_a_mask_alone_is_another_curve_beside_the_first(plugin: Path, tmp_path: Path) -> None:
-    transfer(plugin, tmp_path / "run")
+@pytest.mark.usefixtures("no_page")
+def test_a_mask_alone_is_another_curve_beside_the_first(
+    plugin: Path, carried: tuple[Path, Result], tmp_path: Path
+) -> None:
+    copytree(carried[0], tmp_path / "run")
     transfer(plugin, tmp_path / "run", "--carry", "mask")
     names = [task["method"]["name"] for task in tasks_of(tmp_path / "run")]  # type: ignore[index]
     assert len(names) == 4
     assert {"imp from tutorial/other", "imp mask from tutorial/other"} <= set(names)
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_sources_own_run_spares_the_transfer_its_ladder(plugin: Path, tmp_path: Path) -> None:
     lottery("run", "tutorial/breast-cancer", *FEW, "--plugin", plugin, "--out", tmp_path / "own")
     done = transfer(plugin, tmp_path / "run", "--from", str(tmp_path / "own"))
@@ -125,6 +138,7 @@ def test_a_transfer_that_cannot_be_is_refused(words: list[str], message: str, pl
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_several_methods_are_run_beside_each_other(tmp_path: Path) -> None:
     out = tmp_path / "run"
     task = ["tutorial/breast-cancer", "--plugin", TUTORIAL, "--method", "imp,fine-tune", "--method", "random-erk"]
@@ -140,6 +154,7 @@ def test_the_help_of_run_names_every_method_and_arm() -> None:
     assert f"Comma-separated: {', '.join(name for name in ARMS)}." in words
 
 
+@pytest.mark.usefixtures("no_page")
 def test_status_names_the_cells_of_an_older_version_before_and_after_they_are_trained_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: Path
 ) -> None:

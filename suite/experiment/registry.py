@@ -1,6 +1,7 @@
 """Finds tasks: built in, from entry points, or in a file given on the command line."""
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -18,8 +19,7 @@ class Registry:
     def __init__(self, plugins: Iterable[Path] = ()) -> None:
         self._files: dict[str, TaskFile] = {}
         for domain in domains().values():
-            for path in sorted(domain.tasks.glob("*.toml")):
-                self._add(read_tasks(path.read_text("utf-8"), path.name, domain.code, folder_of(domain.tasks)))
+            self._add(_shipped(domain.tasks, domain.code))
         for point in entry_points(group="lottery.tasks"):
             text, origin, beside = _text_of(load_entry_point(point))
             code = f"{point.dist.name} {point.dist.version}" if point.dist else ""
@@ -61,6 +61,13 @@ class Registry:
             raise UsageError(f"{name} is a collection: name one of {', '.join(collections()[name].named)}")
         file = self.find(name)
         return file, scale or file.usual_scale
+
+
+@cache
+def _shipped(folder: Path, code: str) -> tuple[TaskFile, ...]:
+    """The tasks of a domain's package; like its code they are read once in a process."""
+    texts = ((path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.toml")))
+    return tuple(task for name, text in texts for task in read_tasks(text, name, code, folder_of(folder)))
 
 
 def _text_of(value: object) -> tuple[str, str, Fragments | None]:

@@ -6,6 +6,7 @@ from. One of a later step, in the words of the other, is the forgery. `pytest -s
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
@@ -35,8 +36,15 @@ def entry(name: str) -> Measured:
     return found
 
 
-def forged(late: Measured, honest: Measured) -> tuple[Measured, dict[Slot, Ticket]]:
+@cache
+def tickets_of(name: str) -> dict[Slot, Ticket]:
+    """The tickets of an entry of the packaged board, read once for all tests."""
+    return dict(Tickets(entry(name), PACKAGED))
+
+
+def forged(late_name: str, honest_name: str) -> tuple[Measured, dict[Slot, Ticket]]:
     """The scores and tickets of the late entry, in the words of the honest one, of the arms that both have."""
+    late, honest = entry(late_name), entry(honest_name)
     table, words = json.loads(text_of(late)), json.loads(text_of(honest))
     arms = [arm for arm in late.protocol.arms if arm in honest.protocol.arms]
     table["method"] = words["method"]
@@ -44,18 +52,18 @@ def forged(late: Measured, honest: Measured) -> tuple[Measured, dict[Slot, Ticke
     table["curves"] = {arm: table["curves"][arm] for arm in arms}
     if set(arms) == set(honest.protocol.arms):
         table["cost"] = words["cost"]
-    steps = {slot: ticket.rewind_step for slot, ticket in Tickets(honest, PACKAGED).items()}
-    tickets = {slot: replace(ticket, rewind_step=steps[slot]) for slot, ticket in Tickets(late, PACKAGED).items()}
+    steps = {slot: ticket.rewind_step for slot, ticket in tickets_of(honest_name).items()}
+    tickets = {slot: replace(ticket, rewind_step=steps[slot]) for slot, ticket in tickets_of(late_name).items()}
     tickets = chained(table, tickets)
     return Measured.model_validate(table), tickets
 
 
 def tried(
-    said: Measured, tickets: dict[Slot, Ticket], honest: Measured, board: Board, patch: pytest.MonkeyPatch
+    said: Measured, tickets: dict[Slot, Ticket], honest: str, board: Board, patch: pytest.MonkeyPatch
 ) -> Verification:
     """Verify what is `said`, where the cells come out as another type of machine makes those of the honest entry."""
     path = board.add(said, ladder_files(tickets))
-    patch.setattr(module, "run_cells", reenacted(honest, Tickets(honest, PACKAGED), tickets))
+    patch.setattr(module, "run_cells", reenacted(entry(honest), tickets_of(honest), tickets))
     patch.setattr(module, "same_machine", lambda *_: False)
     return verify(path, board, count=10, seed=1)
 
@@ -73,8 +81,7 @@ def seen(found: Verification) -> set[str]:
 
 @pytest.mark.parametrize("name", [f"{VISION}-imp", f"{RL}-imp", f"{KJV}-imp-no-rewind", f"{NUMBERS}-imp-no-rewind"])
 def test_an_honest_entry_holds(name: str, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = entry(name)
-    found = tried(honest, dict(Tickets(honest, PACKAGED)), honest, board, monkeypatch)
+    found = tried(entry(name), tickets_of(name), name, board, monkeypatch)
     assert (found.problems, found.bit_for_bit, seen(found)) == ((), False, set())
     assert found.outcome == "the claims hold"
 
@@ -97,8 +104,7 @@ def test_a_ticket_trained_past_its_rewind_step_is_caught_unless_it_lies_below_th
     Returns of RL vary so much that not even training to the end, 54 a cell better, stands out on another machine: there
     only the entry's own type tells.
     """
-    honest = entry(said)
-    found = tried(*forged(entry(late), honest), honest, board, monkeypatch)
+    found = tried(*forged(late, said), said, board, monkeypatch)
     assert found.problems == ()
     shift = fmean(c.difference for c in found.cells if c.arm == "winning" and c.difference is not None)
     shared = min((m.shared or 0.0) for cell in found.cells for m in cell.masks)
