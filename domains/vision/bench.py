@@ -35,7 +35,7 @@ MEAN, STD = (0.491, 0.482, 0.446), (0.245, 0.243, 0.261)
 PAD = 4
 BATCH, STEPS, IMAGES = 128, 10, 2560
 """Of the small images: those of a batch, steps of a round, all that there are."""
-LARGE_BATCH, LARGE_STEPS, SIZE = 32, 8, (500, 375)
+LARGE_BATCH, LARGE_STEPS, SIZE = 32, 16, (500, 375)
 """Of the large images: those of a batch, steps of a round, which see each of them once, and their usual size."""
 STREAMS = Streams("lottery bench input", 0)
 
