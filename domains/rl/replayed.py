@@ -2,10 +2,15 @@
 
 An engine such as Box2D hides its contacts and warm starts, so that equal positions and speeds do not go on equally. An
 episode is made again from the random numbers it began with and the actions taken since.
+
+The environments live in a thread of their own, one step at a time, for the sake of memory alone: Box2D never gives back
+some kilobytes of an episode, which in one heap with a learner's weights come to lie between those, so that none of the
+gaps fits the next gradient and the process grows by a gradient at every update. A thread has its own heap.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -30,6 +35,7 @@ class Replayed(Episodes):
         self, build: Callable[[], gym.Env[Any, Any]], envs_per_seed: int, seeds: Sequence[int],
         max_episode_steps: int, reward_scale: float,
     ) -> None:  # fmt: skip
+        self._thread = ThreadPoolExecutor(1)
         self._single = [build() for _ in range(envs_per_seed * len(seeds))]
         spaces = self._single[0].observation_space, self._single[0].action_space
         super().__init__(len(self._single), *spaces, max_episode_steps, reward_scale)
@@ -64,6 +70,7 @@ class Replayed(Episodes):
         """Close every environment."""
         for single in self._single:
             single.close()
+        self._thread.shutdown()
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Of every episode the random numbers' state at its start and the actions since; and what `Episodes` keeps."""
@@ -75,7 +82,10 @@ class Replayed(Episodes):
     def restore(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Play every episode again up to where it was."""
         super().restore(tensors, meta)
-        actions = iter(tensors["environment.actions"].tolist())
+        self._thread.submit(self._play_again, tensors["environment.actions"].tolist(), meta).result()
+
+    def _play_again(self, taken: Sequence[int], meta: Mapping[str, Any]) -> None:
+        actions = iter(taken)
         for i, (began, count) in enumerate(zip(meta["began"], meta["taken"], strict=True)):
             self._single[i].np_random.bit_generator.state = json.loads(began)
             with self._watched(i):
@@ -85,8 +95,11 @@ class Replayed(Episodes):
                     self._act(i, action)
 
     def _move(self, actions: Array) -> tuple[Array, Array]:
+        return self._thread.submit(self._act_all, actions.tolist()).result()
+
+    def _act_all(self, actions: Sequence[int]) -> tuple[Array, Array]:
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=np.bool_)
-        for i, action in enumerate(actions.tolist()):
+        for i, action in enumerate(actions):
             if i not in self._resting:
                 with self._watched(i):
                     rewards[i], terminated[i] = self._act(i, action)
@@ -108,7 +121,10 @@ class Replayed(Episodes):
         return float(reward), terminated
 
     def _start(self, which: NDArray[np.bool_]) -> None:
-        for i in np.flatnonzero(which).tolist():
+        self._thread.submit(self._begin_all, np.flatnonzero(which).tolist()).result()
+
+    def _begin_all(self, which: Sequence[int]) -> None:
+        for i in which:
             if i not in self._resting:
                 with self._watched(i):
                     self._begin(i)

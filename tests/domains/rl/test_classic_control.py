@@ -1,6 +1,7 @@
 """Acrobot moves as gymnasium's, LunarLander is made again from its actions, and what is missing is named."""
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 import gymnasium as gym
@@ -109,6 +110,31 @@ def test_a_resting_lander_is_not_stepped() -> None:
     assert before[1].tolist() == after[1].tolist()
     assert before[0].tolist() != after[0].tolist()
     assert both.snapshot()[1]["taken"] == [2, 0]
+
+
+def test_landers_live_in_one_thread_beside_the_learners_so_that_their_memory_lies_apart() -> None:
+    """Every world is made and moved there, after a snapshot is put back too."""
+    threads = set()
+    played = landers(2)
+
+    def seen(single: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+        class Seen(gym.Wrapper[Any, Any, Any, Any]):
+            def step(self, action: Any) -> Any:
+                threads.add(get_ident())
+                return super().step(action)
+
+            def reset(self, **kwargs: Any) -> Any:
+                threads.add(get_ident())
+                return super().reset(**kwargs)
+
+        return Seen(single)
+
+    played._single = [seen(single) for single in played._single]
+    played.reset()
+    played.step(np.array([2, 2]))
+    played.restore(*played.snapshot())
+    assert len(threads) == 1
+    assert get_ident() not in threads
 
 
 @pytest.mark.parametrize(
