@@ -40,7 +40,7 @@ def measured(tasks: Sequence[Task], wanted: bool | None) -> Timed:
         if work not in found:
             found[work] = spec.id, *_seconds(spec, task.options.runtime)
         first, seconds, how = found[work]
-        same = "" if first == spec.id else f" (that of {first}, whose step is the same work)"
+        same = f" (that of {first}, whose step is the same work)" if first != spec.id and seconds else ""
         notes[spec.id, spec.hash] = f"{spec.id}: time {how}{same}"
         cost = spec.cost if seconds is None else spec.cost.model_copy(update={"seconds_per_step": seconds})
         timed.append(replace(task, spec=spec.model_copy(update={"cost": cost})))
