@@ -6,6 +6,7 @@ hands every step to a thread and back, which on one core costs a quarter of the 
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,6 @@ class Emulator:
     """
 
     def __init__(self, game: str, seed: int, pixels: int, frame_skip: int, noop_max: int) -> None:
-        import cv2
         from ale_py import ALEInterface, LoggerMode
 
         path = rom_path(game)
@@ -45,14 +45,20 @@ class Emulator:
         self._ale.setInt("random_seed", seed)
         self._ale.setFloat("repeat_action_probability", 0.0)
         self._ale.loadROM(path)
-        self._resize, self._by_area = cv2.resize, cv2.INTER_AREA
-        self._seed, self._size, self._frame_skip, self._noop_max = seed, (pixels, pixels), frame_skip, noop_max
+        self._seed, self._pixels, self._frame_skip, self._noop_max = seed, pixels, frame_skip, noop_max
         self._known = self._ale.getMinimalActionSet()
         self.actions = len(self._known)
         self.fires = self.actions > 2 and self._known[FIRE].name == "FIRE"
         self._before, self._last = np.zeros(SCREEN, dtype=np.uint8), np.zeros(SCREEN, dtype=np.uint8)
         self.games = self.total = 0
-        self.frame: Picture = np.zeros(self._size, dtype=np.uint8)
+        self._frame: Picture | None = None
+
+    @property
+    def frame(self) -> Picture:
+        """The last picture; `frames_of` makes those of several games in less time."""
+        if self._frame is None:
+            (self._frame,) = _smaller([self._last], self._pixels)
+        return self._frame
 
     @property
     def lives(self) -> int:
@@ -80,7 +86,7 @@ class Emulator:
         self.games += 1
         self.total = 0
         self._ale.getScreenGrayscale(self._last)
-        self.frame = self._smaller(self._last)
+        self._frame = None
 
     def act(self, action: int) -> int:
         """Take a step; returns its reward, as the game counts."""
@@ -95,7 +101,7 @@ class Emulator:
         if self._frame_skip > 1 and not emulator.game_over():
             np.maximum(self._before, self._last, out=self._last)
         self.total += reward
-        self.frame = self._smaller(self._last)
+        self._frame = None
         return reward
 
     def state(self) -> bytes:
@@ -109,16 +115,33 @@ class Emulator:
         held: Any = ALEState.__new__(ALEState)
         held.__setstate__(state)  # what unpickling calls, without a pickle: the bytes are read by ale-py alone
         self._ale.restoreState(held)
-        self.games, self.total, self.frame = games, total, frame
+        self.games, self.total, self._frame = games, total, frame
 
     def picture(self) -> Picture:
         """The screen as it is now, in colour, (210, 160, 3)."""
         screen: Picture = self._ale.getScreenRGB()
         return screen
 
-    def _smaller(self, screen: Picture) -> Picture:
-        smaller: Any = self._resize(screen, self._size, interpolation=self._by_area)
-        return np.asarray(smaller, dtype=np.uint8)
+
+def frames_of(games: Sequence[Emulator]) -> list[Picture]:
+    """`frame` of each game, all with as many pixels."""
+    new = [game for game in games if game._frame is None]
+    for game, frame in zip(new, _smaller([game._last for game in new], new[0]._pixels) if new else (), strict=True):
+        game._frame = frame
+    return [game.frame for game in games]
+
+
+def _smaller(screens: Sequence[Picture], pixels: int) -> list[Picture]:
+    """Screens made smaller, up to four at a time as the channels of one: equal numbers in two thirds of the time."""
+    import cv2
+
+    found: list[Picture] = []
+    for first in range(0, len(screens), 4):
+        several = screens[first : first + 4]
+        one = cv2.merge(several) if len(several) > 1 else several[0]
+        smaller = np.asarray(cv2.resize(one, (pixels, pixels), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        found += [smaller] if smaller.ndim == 2 else [smaller[:, :, i] for i in range(len(several))]
+    return found
 
 
 def rom_path(game: str) -> Path:

@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
 from domains.rl.a2c import ClippedA2C
+from domains.rl.arguments import arguments
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import Environment, fingerprint, make
 from domains.rl.models import Model
@@ -92,20 +93,9 @@ class A2CLearner:
                 model.policy,
                 self._environments,
                 **clips,
+                **arguments(settings, model, optimizer),
                 learning_rate=self._learning_rate,
-                n_steps=settings.n_steps,
-                gamma=settings.gamma,
-                gae_lambda=settings.gae_lambda,
-                ent_coef=settings.ent_coef,
-                vf_coef=settings.vf_coef,
-                max_grad_norm=settings.max_grad_norm,
-                normalize_advantage=settings.normalize_advantage,
                 rollout_buffer_class=WholeRollout,
-                policy_kwargs={
-                    **model.arguments,
-                    "optimizer_class": optimizer.torch_class,
-                    "optimizer_kwargs": {key: value for key, value in optimizer.arguments.items() if key != "lr"},
-                },
                 device=runtime.device,
             )
             if moments is not None:

@@ -7,11 +7,12 @@ from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
+from domains.rl.arguments import arguments
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import Environment
 from domains.rl.models import Model
 from domains.rl.optimizers import Optimizer
-from suite.experiment.errors import RunError, UsageError
+from suite.experiment.errors import UsageError
 from suite.experiment.task import Data, TaskSpec
 
 ENDLESS = 2**62
@@ -21,7 +22,7 @@ class StableBaselines3:
     """A2C with a task's network, optimizer and coefficients, in as many environments as the task has.
 
     Limits on the probability ratio and on advantages, which cost next to nothing, are left out. Raises UsageError for a
-    task with normalised rewards, and RunError without OpenCV, by which Atari's wrappers make pictures smaller.
+    task with normalised rewards.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -37,19 +38,8 @@ class StableBaselines3:
         self._agent = A2C(
             model.policy,
             self._environments,
+            **arguments(settings, model, optimizer),
             learning_rate=optimizer.lr,
-            n_steps=settings.n_steps,
-            gamma=settings.gamma,
-            gae_lambda=settings.gae_lambda,
-            ent_coef=settings.ent_coef,
-            vf_coef=settings.vf_coef,
-            max_grad_norm=settings.max_grad_norm,
-            normalize_advantage=settings.normalize_advantage,
-            policy_kwargs={
-                **model.arguments,
-                "optimizer_class": optimizer.torch_class,
-                "optimizer_kwargs": {key: value for key, value in optimizer.arguments.items() if key != "lr"},
-            },
             device="cpu",
         )
         self._agent.set_logger(Logger(folder=None, output_formats=[]))
@@ -65,10 +55,6 @@ class StableBaselines3:
 
 
 def _games(data: Data, environments: int) -> VecEnv:
-    try:
-        import cv2  # noqa: F401 (stable-baselines3 says so late, and in a traceback)
-    except ModuleNotFoundError as error:
-        raise RunError("stable-baselines3's Atari wrappers need OpenCV: pip install opencv-python-headless") from error
     import ale_py
     import gymnasium
 

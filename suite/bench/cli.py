@@ -78,6 +78,9 @@ def peer(
     scorings: Annotated[
         int, typer.Option("--scorings", min=0, help="How often the validation set is scored by every side after that.")
     ] = 0,
+    slots: Annotated[
+        int, typer.Option("--cohort", min=0, help="Time a cohort of so many runs; 0: the learner of a single run.")
+    ] = 0,
     data: Data = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that adds tasks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")] = False,
@@ -93,7 +96,7 @@ def peer(
     chosen = choose([task], scale, [], {}, change or (), plugin or ())
     if len(chosen) > 1:
         raise UsageError(f"{task} is a collection: time one of {', '.join(each.spec.id for each in chosen)}")
-    found = measure(chosen[0].spec, rounds, steps, scorings, Runtime(data=data))
+    found = measure(chosen[0].spec, rounds, steps, scorings, Runtime(data=data), slots)
     if as_json:
         print_json(found.as_json())
         return

@@ -10,8 +10,8 @@ from typing import Any
 
 from suite.experiment.arithmetic import reproducible
 from suite.experiment.errors import UsageError
-from suite.experiment.learner import Counting, Learner, Peer, Peered, ScoringPeer, Span
-from suite.experiment.loading import builder, installed
+from suite.experiment.learner import Cohort, Counting, Learner, Peer, Peered, ScoringPeer, Span
+from suite.experiment.loading import builder, cohort_builder, installed
 from suite.experiment.runtime import HERE, Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -64,12 +64,17 @@ class PeerTimes:
         return {"schema": 2, **asdict(self)}
 
 
-def measure(spec: TaskSpec, rounds: int, steps: int, scorings: int = 0, runtime: Runtime = HERE) -> PeerTimes:
+def measure(
+    spec: TaskSpec, rounds: int, steps: int, scorings: int = 0, runtime: Runtime = HERE, slots: int = 0
+) -> PeerTimes:  # fmt: skip
     """Time `steps` updates of all sides in each of `rounds` rounds, after one that is not counted.
 
-    Then the validation set is scored so often by all sides with the learner's weights. Raises UsageError for a task
-    whose learner names no peers, or peers that do not score.
+    Then the validation set is scored so often by all sides with the learner's weights. With `slots` a cohort of so many
+    runs trains in the learner's place, and its work is that of all of them. Raises UsageError for a task whose learner
+    names no peers, or peers that do not score, and for a cohort that the task does not offer or that is to score.
     """
+    if slots and scorings:
+        raise UsageError("--cohort and --scorings: a cohort is timed in training alone; leave one of them out")
     with reproducible(runtime), installed(spec), _one_core():
         last = steps * (rounds + 1)
         long = spec.model_copy(update={"training": spec.training.model_copy(update={"total_steps": last})})
@@ -80,12 +85,19 @@ def measure(spec: TaskSpec, rounds: int, steps: int, scorings: int = 0, runtime:
         scorers = [peer for peer in peers if isinstance(peer, ScoringPeer)]
         if scorings and not scorers:
             raise UsageError(f"no peer of {spec.id} scores a split: leave --scorings out")
-        training = _training(learner, peers, rounds, steps, spec.training.batch)
+        if slots:
+            streams = [Streams(spec.hash, REPLICATE + i) for i in range(slots)]
+            cohort = cohort_builder(spec)(long, streams, Span(0, last), runtime)
+            training = _training(cohort, peers, rounds, steps, spec.training.batch, slots)
+        else:
+            training = _training(learner, peers, rounds, steps, spec.training.batch)
         scoring = _scoring(learner, scorers, scorings) if scorings else None
     return PeerTimes(spec.id, spec.scale, steps, os.getloadavg(), training, scoring)
 
 
-def _training(learner: Learner, peers: Sequence[Peer], rounds: int, steps: int, batch: int) -> Compared:
+def _training(
+    learner: Learner | Cohort, peers: Sequence[Peer], rounds: int, steps: int, batch: int, slots: int = 0
+) -> Compared:  # fmt: skip
     found, amounts = [], []
     for turn in range(rounds + 1):
         first = learner.step
@@ -95,7 +107,7 @@ def _training(learner: Learner, peers: Sequence[Peer], rounds: int, steps: int, 
             found.append(times)
             amounts.append(learner.tokens(first, learner.step) if isinstance(learner, Counting) else steps * batch)
     unit = "tokens" if isinstance(learner, Counting) else "examples"
-    return _compared("training", unit, [peer.name for peer in peers], found, amounts)
+    return _compared("training", unit, [peer.name for peer in peers], found, amounts, slots)
 
 
 def _scoring(learner: Learner, peers: Sequence[ScoringPeer], rounds: int) -> Compared:
@@ -107,14 +119,20 @@ def _scoring(learner: Learner, peers: Sequence[ScoringPeer], rounds: int) -> Com
 
 
 def _compared(
-    what: str, unit: str, names: Sequence[str], found: Sequence[Sequence[Times]], amounts: Sequence[float]
+    what: str, unit: str, names: Sequence[str], found: Sequence[Sequence[Times]], amounts: Sequence[float],
+    slots: int = 0,
 ) -> Compared:  # fmt: skip
+    names = [*names, f"a cohort of {slots}" if slots else "learner"]
+    runs = [1] * len(names[:-1]) + [slots or 1]  # a cohort does the work of as many learners
+
     def speed(name: str, side: int) -> Speed:
-        rates = [median(n / times[side][kind] for n, times in zip(amounts, found, strict=True)) for kind in (0, 1)]
-        ratios = [median(times[side][kind] / times[-1][kind] for times in found) for kind in (0, 1)]
+        work = [amount * runs[side] for amount in amounts]
+        rates = [median(n / times[side][kind] for n, times in zip(work, found, strict=True)) for kind in (0, 1)]
+        faster = runs[-1] / runs[side]
+        ratios = [median(faster * times[side][kind] / times[-1][kind] for times in found) for kind in (0, 1)]
         return Speed(name, *rates, *ratios)
 
-    sides = tuple(speed(name, side) for side, name in enumerate([*names, "learner"]))
+    sides = tuple(speed(name, side) for side, name in enumerate(names))
     return Compared(what, len(found), median(amounts), unit, sides)
 
 

@@ -35,3 +35,18 @@ def test_a_peer_that_does_not_score_is_refused_where_scoring_is_to_be_timed() ->
     pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
     with pytest.raises(UsageError, match=r"no peer of rl/cartpole scores a split: leave --scorings out"):
         measure(Registry().find("rl/cartpole").at("smoke").spec, 1, 1, scorings=1)
+
+
+def test_a_cohort_is_timed_by_the_work_of_all_its_runs() -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra `rl`")
+    spec = Registry().find("rl/cartpole").at("smoke").spec
+    found = measure(spec, rounds=3, steps=3, slots=5).training
+    peer, cohort = found.sides
+    assert (cohort.name, cohort.cpu_ratio, found.amount) == ("a cohort of 5", 1, 3 * 64)
+    # Work a second is stated of both sides: their quotient is the ratio, but for the medians being of other rounds.
+    assert cohort.per_cpu_second / peer.per_cpu_second == pytest.approx(peer.cpu_ratio, rel=0.8)
+    assert peer.cpu_ratio > 1
+    with pytest.raises(UsageError, match="offers no cohort"):
+        measure(Registry().find("rl/atari-breakout").at("smoke").spec, 1, 1, slots=2)
+    with pytest.raises(UsageError, match="a cohort is timed in training alone"):
+        measure(spec, 1, 1, scorings=1, slots=2)

@@ -12,7 +12,7 @@ from pydantic import Field
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import Tensor
 
-from domains.rl.emulator import FIRE, NOOP, Emulator, Picture, fingerprint
+from domains.rl.emulator import FIRE, NOOP, Emulator, Picture, fingerprint, frames_of
 from domains.rl.environments import Environment
 from domains.rl.vectorised import Environments
 from suite.experiment.errors import RunError
@@ -91,7 +91,7 @@ class Games(Environments):
             self._lives[i] = game.lives
             self._fire(i)
         self._observed = np.zeros_like(self._observed)
-        self._observed[:, -1] = [game.frame for game in self.games]
+        self._observed[:, -1] = frames_of(self.games)
         return self._observed
 
     def rest(self, environment: int) -> None:
@@ -113,7 +113,7 @@ class Games(Environments):
             if i not in self._resting:
                 rewards[i] = game.act(action)
                 done[i] = self._ends(i)
-            observed[i, -1] = game.frame
+        observed[:, -1] = frames_of(self.games)
         for i in np.flatnonzero(done).tolist():
             cut_off = self._is_over(i) and not self.games[i].terminated
             infos[i] = {"terminal_observation": observed[i].copy(), "TimeLimit.truncated": cut_off}

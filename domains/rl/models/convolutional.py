@@ -50,7 +50,7 @@ class Body(BaseFeaturesExtractor):
         channels, height, width = observations.shape
         layers: list[nn.Module] = []
         for one in convolutions:
-            layers += [nn.Conv2d(channels, one.filters, one.kernel, one.stride, one.padding), nn.ReLU()]
+            layers += [nn.Conv2d(channels, one.filters, one.kernel, one.stride, one.padding), nn.ReLU(inplace=True)]
             layers += [nn.MaxPool2d(one.pool)] if one.pool > 1 else []
             channels = one.filters
             height, width = (one.gives(size) for size in (height, width))
@@ -60,7 +60,7 @@ class Body(BaseFeaturesExtractor):
         self.convolutions = nn.Sequential(*layers)
         sizes = [channels * height * width, *hidden]
         linear = (nn.Linear(before, after) for before, after in pairwise(sizes))
-        self.hidden = nn.Sequential(*(part for layer in linear for part in (layer, nn.ReLU())))
+        self.hidden = nn.Sequential(*(part for layer in linear for part in (layer, nn.ReLU(inplace=True))))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Features of a batch of pictures."""

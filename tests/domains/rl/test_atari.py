@@ -13,7 +13,7 @@ from stable_baselines3.common.atari_wrappers import AtariWrapper, NoopResetEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
-from domains.rl.emulator import NOOP, Emulator
+from domains.rl.emulator import NOOP, Emulator, frames_of
 from domains.rl.environments.atari import Atari, Games, _seed
 from suite.experiment.errors import RunError, UsageError
 
@@ -143,6 +143,21 @@ def test_a_game_goes_on_from_its_state() -> None:
         if one.terminated:
             one.restart()
             two.restart()
+
+
+def test_pictures_of_several_games_are_those_of_each() -> None:
+    games = [Emulator("seaquest", seed=seed, pixels=42, frame_skip=4, noop_max=30) for seed in range(6)]
+    for number, game in enumerate(games):
+        game.restart()
+        for action in range(4 + number):
+            game.act(action)
+    alone = games[5].frame  # made before the others: four and then one are left
+    together = frames_of(games)
+    assert together[5] is alone
+    assert len({frame.tobytes() for frame in together}) == 6
+    for game, frame in zip(games, together, strict=True):
+        np.testing.assert_array_equal(frame, cv2.resize(game._last, (42, 42), interpolation=cv2.INTER_AREA))
+        assert game.frame is frame
 
 
 def test_games_begin_with_frames_without_an_action_of_every_number() -> None:
