@@ -179,25 +179,30 @@ def _cost(run: FinishedRun, results: Sequence[CellResult]) -> dict[str, float | 
 def _provenance(run: FinishedRun) -> Provenance:
     """That of all cells together: the last one's date, dirty if any was; raises UsageError where they differ.
 
+    A run may be gone on from after a commit: whatever changes a number changes a result version, which is in every
+    cell's key. All revisions are named, the oldest first.
     The data are those of the task, or of a transfer's target; cells of one task have read the same.
     """
     results = list(run.done.values())
     found = [result.provenance for result in results]
-    first = found[0].model_dump(exclude={"date", "dirty", "data_fingerprint"})
+    first = found[0].model_dump(exclude={"date", "dirty", "git_revision", "data_fingerprint"})
     read: dict[str, str] = {}
     for result in results:
         known = read.setdefault(result.task_hash, result.provenance.data_fingerprint)
         expected = {**first, "data_fingerprint": known}
-        for field, value in result.provenance.model_dump(exclude={"date", "dirty"}).items():
+        for field, value in result.provenance.model_dump(exclude={"date", "dirty", "git_revision"}).items():
             if value != expected[field]:
                 raise UsageError(
                     f"the cells of {run.store.root} do not agree in {field}: {expected[field]} and {value}; "
                     "an entry is made on one machine with one version, run it again with another --out"
                 )
     dirty = {provenance.dirty for provenance in found}
+    revisions = list(dict.fromkeys(each.git_revision for each in sorted(found, key=lambda each: each.date)))
+    several = ", ".join(revision[:12] for revision in revisions if revision)
     return run.done[DENSE, 0, 0].provenance.model_copy(
         update={
             "date": max(provenance.date for provenance in found),
+            "git_revision": several if len(revisions) > 1 else revisions[0],
             "dirty": True if True in dirty else None if None in dirty else False,
         }
     )

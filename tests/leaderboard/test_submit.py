@@ -1,5 +1,6 @@
 """From a run to an entry: what is written, and what is refused with nothing written."""
 
+import json
 import shutil
 from dataclasses import replace
 from hashlib import sha256
@@ -227,7 +228,6 @@ def test_a_task_whose_numbers_were_changed_is_refused(board: Board, tmp_path: Pa
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("git_revision", "0ther"),
         ("versions", {"torch": "1.0"}),
         ("hardware", {"cpu": "another"}),
         ("data_fingerprint", "other data"),
@@ -241,6 +241,16 @@ def test_cells_of_different_origin_make_no_entry(
     with pytest.raises(UsageError, match=f"do not agree in {field}: "):
         submit(run, board, author="me", plugins=[TUTORIAL])
     assert untouched(board)
+
+
+def test_a_run_that_was_gone_on_from_after_a_commit_names_both_revisions(
+    finished: Path, board: Board, tmp_path: Path
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    change_cell(run, 3, "git_revision", "0ther")
+    (entry,) = submit(run, board, author="me", plugins=[TUTORIAL])
+    named = json.loads(entry.read_text())["provenance"]["git_revision"].split(", ")
+    assert len(named) == len({*named, "0ther"}) == 2
 
 
 def test_what_would_not_be_valid_is_not_added(finished: Path, board: Board, tmp_path: Path) -> None:
