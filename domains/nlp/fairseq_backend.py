@@ -29,7 +29,7 @@ from domains.nlp.models.lstm import State
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Peer, Split
 from suite.experiment.randomness import own_random
-from suite.experiment.supervised import BatchProbe, evaluating
+from suite.experiment.supervised import BatchProbe, SupervisedLearner, evaluating
 from suite.experiment.task import TaskSpec
 
 SOUND: Final = Version("0.12.3")
@@ -126,20 +126,28 @@ def _name_once(model: nn.Module) -> None:
     register.register_load_state_dict_pre_hook(put_in)
 
 
-def _optimizer(spec: TaskSpec, model: nn.Module) -> torch.optim.Optimizer:
-    """What fairseq's optimizer drives: an optimizer of torch's kind."""
-    settings = FairseqOptimizer.of(spec.training.optimizer)
-    arguments = Namespace(optimizer=settings.name, **settings.arguments)
-    found: torch.optim.Optimizer = library().optim.build_optimizer(arguments, list(model.parameters())).optimizer
-    return found
-
-
 def _shapes(model: FairseqTranslator | FairseqLanguageModel) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         return model.shapes(len(SPECIAL))
 
 
-class FairseqTranslationLearner(TranslationLearner):
+class _ThroughFairseq(SupervisedLearner):
+    """What both learners have of fairseq alike."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """What fairseq's optimizer drives: an optimizer of torch's kind."""
+        settings = FairseqOptimizer.of(self._spec.training.optimizer)
+        arguments = Namespace(optimizer=settings.name, **settings.arguments)
+        driven = library().optim.build_optimizer(arguments, list(self.model.parameters()))
+        found: torch.optim.Optimizer = driven.optimizer
+        return found
+
+    def peers(self) -> Sequence[Peer]:
+        """None: it is what the native learner is timed beside."""
+        return []
+
+
+class FairseqTranslationLearner(_ThroughFairseq, TranslationLearner):
     """fairseq's Transformer, trained and searched by fairseq; places are counted as it does.
 
     Without a beam a translation is a search with one hypothesis, which, unlike the native one, is never empty.
@@ -168,10 +176,6 @@ class FairseqTranslationLearner(TranslationLearner):
             )
         )
         return built(self._task, settings.name, {**settings.arguments, "max_target_positions": places})
-
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """fairseq's optimizer."""
-        return _optimizer(self._spec, self.model)
 
     def _input(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         """What fairseq's models read: the target begins with `EOS`, and has none at its end."""
@@ -207,10 +211,6 @@ class FairseqTranslationLearner(TranslationLearner):
         found = self._task.inference_step(generator, [self.model], batch)
         return [hypotheses[0]["tokens"].tolist()[:-1] for hypotheses in found]
 
-    def peers(self) -> Sequence[Peer]:
-        """None: it is what the native learner is timed beside."""
-        return []
-
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` batches of pairs, by a data stream that no epoch uses."""
         return [
@@ -230,7 +230,7 @@ def _plainly(compute: Any) -> Any:
     return computed
 
 
-class FairseqLanguageModelLearner(LanguageModelLearner):
+class FairseqLanguageModelLearner(_ThroughFairseq, LanguageModelLearner):
     """fairseq's LSTM language model; the hidden state is carried on by what fairseq carries it by in a search.
 
     Its vocabulary has one more type than the text, for padding.
@@ -252,10 +252,6 @@ class FairseqLanguageModelLearner(LanguageModelLearner):
         self._criterion = task.build_criterion(Namespace(criterion="cross_entropy", sentence_avg=False))
         return built(task, settings.name, {**settings.arguments, "criterion": "cross_entropy"})
 
-    def make_optimizer(self) -> torch.optim.Optimizer:
-        """fairseq's optimizer."""
-        return _optimizer(self._spec, self.model)
-
     def scores(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Scores [time, batch, types] of what follows inputs [time, batch], and the hidden state after them.
 
@@ -270,10 +266,6 @@ class FairseqLanguageModelLearner(LanguageModelLearner):
         scores = decoder.output_layer(torch.stack([features[:, 0] for features in read]))
         after = decoder.get_incremental_state(carried, "cached_state")
         return scores, (after["prev_hiddens"], after["prev_cells"])
-
-    def peers(self) -> Sequence[Peer]:
-        """None: it is what the native learner is timed beside."""
-        return []
 
     def mean_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Mean negative log-likelihood of targets [time, batch], in nats, by fairseq's criterion."""
