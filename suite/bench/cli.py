@@ -54,8 +54,8 @@ def step(
         print_json(times.as_json())
         return
     print_table(
-        f"A step of {times.task} at {times.scale}: {rounds} rounds of {steps} steps, {times.threads} thread(s), "
-        f"load {times.load[0]:.2f}",
+        f"A step of {times.task} at {times.scale}: {times.builds} builds of {times.rounds} rounds, "
+        f"{times.steps} steps each, {times.threads} thread(s), load {times.load[0]:.2f}",
         ["side", "ms a step", "times the bare loop", "CPU ms", "times the bare loop's"],
         [
             [s.name, f"{1e3 * s.seconds:.4f}", f"{s.ratio:.3f}", f"{1e3 * s.cpu_seconds:.4f}", f"{s.cpu_ratio:.3f}"]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -101,7 +102,7 @@ def _training(
     found, amounts = [], []
     for turn in range(rounds + 1):
         first = learner.step
-        times = [_timed(lambda peer=peer: peer.advance(steps)) for peer in peers]  # type: ignore[misc]
+        times = [_timed(partial(peer.advance, steps)) for peer in peers]
         times.append(_timed(lambda: learner.advance(learner.step + steps)))
         if turn:
             found.append(times)
@@ -113,7 +114,7 @@ def _training(
 def _scoring(learner: Learner, peers: Sequence[ScoringPeer], rounds: int) -> Compared:
     found = []
     for _ in range(rounds):
-        times = [_timed(lambda peer=peer: peer.evaluate("validation")) for peer in peers]  # type: ignore[misc]
+        times = [_timed(partial(peer.evaluate, "validation")) for peer in peers]
         found.append([*times, _timed(lambda: learner.evaluate("validation"))])
     return _compared("scoring the validation set", "sets", [peer.name for peer in peers], found, [1] * rounds)
 

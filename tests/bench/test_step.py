@@ -40,6 +40,12 @@ def test_every_side_is_timed_in_every_round() -> None:
     assert all(side["seconds"] > 0 and side["ratio"] > 0 for side in table["sides"])
 
 
+def test_the_printed_table_says_how_often_was_built_and_timed() -> None:
+    done = CliRunner().invoke(app, [*WORDS, "--scale", "smoke", "--builds", "2", "--rounds", "1", "--steps", "1"])
+    assert done.exit_code == 0, done.output
+    assert "2 builds of 1 rounds, 1 steps each, 1 thread(s)" in " ".join(done.output.split())
+
+
 def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
     found = {"bare": [(1.0, 2.0), (2.0, 4.0), (10.0, 6.0)], "other": [(1.5, 2.0), (4.0, 8.0), (10.0, 12.0)]}
     assert against_first(found)[1] == Side("other", 4.0, 1.5, 8.0, 2.0)
