@@ -15,6 +15,7 @@ from domains.nlp.averaging import CheckpointAverage
 from domains.nlp.batches import TokenBatches
 from domains.nlp.beam import Beam
 from domains.nlp.datasets import PairDataset, TextDataset, corpus, pairs
+from domains.nlp.loss import smoothed_cross_entropy
 from domains.nlp.models import LanguageModel, Translator
 from domains.nlp.models.lstm import LSTMLanguageModel, State, native_lstm
 from domains.nlp.models.transformer import Transformer
@@ -270,11 +271,11 @@ class TranslationLearner(SupervisedLearner):
 
     def mean_loss(self, source: Tensor, target: Tensor) -> Tensor:
         """Mean cross-entropy of a batch's target tokens, in nats, labels smoothed."""
-        scores = self.scores(source, target)
-        # torch spreads its share over all types, the target among them: `_smoothing` is larger by as much.
-        return F.cross_entropy(
-            scores.flatten(0, 1), target.flatten(), ignore_index=data.PAD, label_smoothing=self._smoothing
-        )
+        scores, places = self.scores(source, target).flatten(0, 1), target.flatten()
+        if not self._smoothing:
+            return F.cross_entropy(scores, places, ignore_index=data.PAD)
+        # Spread over all types, the target among them: `_smoothing` is larger than the task's by as much.
+        return smoothed_cross_entropy(scores, places, self._smoothing, data.PAD)
 
     def loss(self, step: int) -> Tensor:
         """Mean cross-entropy of the step's target tokens, in nats, labels smoothed.
