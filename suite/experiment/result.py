@@ -70,6 +70,11 @@ class Provenance(Frozen):
     execution: Word
     threads: Annotated[int, Field(ge=1)]
 
+    @property
+    def machines(self) -> int:
+        """Types of machine that made the numbers: an entry's cells may be of several, a cell is of one."""
+        return int(self.hardware.get("machines", 1))
+
 
 def total_flops(results: Iterable["CellResult"], which: Literal["flops_dense", "flops_sparse"]) -> float | None:
     """FLOPs of several cells; None where one of them was not counted."""

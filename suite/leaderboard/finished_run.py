@@ -176,33 +176,52 @@ def _cost(run: FinishedRun, results: Sequence[CellResult]) -> dict[str, float | 
     }
 
 
+_NAMED_ALL = {"date", "dirty", "git_revision", "hardware"}
+"""What may differ between the cells of an entry, which then says all of it."""
+
+
 def _provenance(run: FinishedRun) -> Provenance:
     """That of all cells together: the last one's date, dirty if any was; raises UsageError where they differ.
 
-    A run may be gone on from after a commit: whatever changes a number changes a result version, which is in every
-    cell's key. All revisions are named, the oldest first.
-    The data are those of the task, or of a transfer's target; cells of one task have read the same.
+    A run may be gone on from after a commit, or on another machine. Whatever changes a number in the suite changes a
+    result version, which is in every cell's key: all revisions are named, the oldest first. All machines are named, and
+    no bits are owed where they are several. A package that some cells alone name was not installed for the others, or
+    not yet among the suite's; none has two versions. The data are those of the task, or of a transfer's target; cells
+    of one task have read the same.
     """
     results = list(run.done.values())
     found = [result.provenance for result in results]
-    first = found[0].model_dump(exclude={"date", "dirty", "git_revision", "data_fingerprint"})
+    first = found[0].model_dump(exclude=_NAMED_ALL | {"data_fingerprint"})
     read: dict[str, str] = {}
+    versions = {name: version for each in found for name, version in each.versions.items()}
     for result in results:
         known = read.setdefault(result.task_hash, result.provenance.data_fingerprint)
-        expected = {**first, "data_fingerprint": known}
-        for field, value in result.provenance.model_dump(exclude={"date", "dirty", "git_revision"}).items():
+        same = {name: versions[name] for name in result.provenance.versions}
+        expected = {**first, "data_fingerprint": known, "versions": same}
+        for field, value in result.provenance.model_dump(exclude=_NAMED_ALL).items():
             if value != expected[field]:
                 raise UsageError(
                     f"the cells of {run.store.root} do not agree in {field}: {expected[field]} and {value}; "
-                    "an entry is made on one machine with one version, run it again with another --out"
+                    "an entry is made in one way with one version, run it again with another --out"
                 )
     dirty = {provenance.dirty for provenance in found}
     revisions = list(dict.fromkeys(each.git_revision for each in sorted(found, key=lambda each: each.date)))
     several = ", ".join(revision[:12] for revision in revisions if revision)
     return run.done[DENSE, 0, 0].provenance.model_copy(
         update={
+            "versions": dict(sorted(versions.items())),
+            "hardware": _hardware([each.hardware for each in found]),
             "date": max(provenance.date for provenance in found),
             "git_revision": several if len(revisions) > 1 else revisions[0],
             "dirty": True if True in dirty else None if None in dirty else False,
         }
     )
+
+
+def _hardware(found: Sequence[Mapping[str, str | int]]) -> dict[str, str | int]:
+    """What is said of all machines, joined where they differ; `machines` counts their types, cores left aside."""
+    said = dict.fromkeys(name for each in found for name in each)
+    values = {name: list(dict.fromkeys(each[name] for each in found if name in each)) for name in said}
+    joined = {name: those[0] if len(those) == 1 else ", ".join(map(str, those)) for name, those in values.items()}
+    types = {tuple(each.get(name) for name in said if name != "cores") for each in found}
+    return joined if len(types) == 1 else {**joined, "machines": len(types)}

@@ -101,12 +101,15 @@ class CellCheck:
         return all(one in enough for one in (self.agreement(tolerance), *(mask.agreement for mask in self.masks)))
 
 
-def bits_owed(same_machine: bool, cells: Sequence[CellCheck]) -> str:
+def bits_owed(same_machine: bool, cells: Sequence[CellCheck], machines: int = 1) -> str:
     """Why all bits of an entry must come out here, whatever it says of its hardware; empty where others may.
 
+    They may where `machines` of several types made it: some of its cells are those of another one.
     One cell's weights tell. Masks do if all of them came out, three or more: single ones do on other machines too
     (of four masks of 266,200 weights that another processor had made, one).
     """
+    if machines > 1:
+        return ""
     if same_machine:
         return "same machine type"
     for cell in cells:

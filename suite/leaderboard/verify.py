@@ -87,12 +87,12 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="lottery-verify-", dir=work) as folder:
         trials = _Trials(entry, plan, Tickets(entry, board), runtime, tell, Path(folder))
         trials.train(named or draw(entry, number, seed))
-        further = not named and not bits_owed(same, trials.checks)
+        further = not named and not bits_owed(same, trials.checks, entry.provenance.machines)
         if further:
             trials.train(draw_more(entry, trials.places, seed))
     return replace(
         found,
-        owed=bits_owed(same, trials.checks),
+        owed=bits_owed(same, trials.checks, entry.provenance.machines),
         cells=tuple(trials.checks),
         chance=None if named else chance(entry, number, further),
         costs=costs(entry, plan, trials.results),

@@ -1,6 +1,7 @@
 """From a run to an entry: what is written, and what is refused with nothing written."""
 
 import json
+import platform
 import shutil
 from dataclasses import replace
 from hashlib import sha256
@@ -229,7 +230,7 @@ def test_a_task_whose_numbers_were_changed_is_refused(board: Board, tmp_path: Pa
     ("field", "value"),
     [
         ("versions", {"torch": "1.0"}),
-        ("hardware", {"cpu": "another"}),
+        ("threads", 7),
         ("data_fingerprint", "other data"),
     ],
 )
@@ -251,6 +252,35 @@ def test_a_run_that_was_gone_on_from_after_a_commit_names_both_revisions(
     (entry,) = submit(run, board, author="me", plugins=[TUTORIAL])
     named = json.loads(entry.read_text())["provenance"]["git_revision"].split(", ")
     assert len(named) == len({*named, "0ther"}) == 2
+
+
+def test_a_run_that_was_gone_on_from_on_another_machine_names_both(
+    finished: Path, board: Board, tmp_path: Path
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    (before,) = submissions(run, author="me", plugins=[TUTORIAL])
+    mine = before.entry.provenance.hardware
+    change_cell(run, 3, "hardware", {**mine, "cores": 512})
+    (alike,) = submissions(run, author="me", plugins=[TUTORIAL])
+    assert alike.entry.provenance.machines == 1
+    change_cell(run, 4, "hardware", {**mine, "cpu": "another"})
+    (entry,) = submit(run, board, author="me", plugins=[TUTORIAL])
+    named = read(entry)
+    assert isinstance(named, Measured)
+    assert named.provenance.machines == 2
+    assert set(str(named.provenance.hardware["cpu"]).split(", ")) == {mine["cpu"], "another"}
+
+
+def test_a_run_that_was_gone_on_from_beside_other_packages_names_all_of_them(
+    finished: Path, board: Board, tmp_path: Path
+) -> None:
+    run = copied(finished, tmp_path / "run")
+    versions = {"python": platform.python_version(), "a-package": "1.0"}
+    change_cell(run, 3, "versions", versions)
+    (entry,) = submit(run, board, author="me", plugins=[TUTORIAL])
+    named = json.loads(entry.read_text())["provenance"]["versions"]
+    assert named["a-package"] == "1.0"
+    assert {"numpy", "torch", "python"} <= set(named)  # of the other cells
 
 
 def test_what_would_not_be_valid_is_not_added(finished: Path, board: Board, tmp_path: Path) -> None:

@@ -563,6 +563,25 @@ def test_bits_are_owed_for_the_machine_for_weights_and_for_large_masks_that_all_
     assert bits_owed(False, [check(0.9, 0.9, masks=(small,) * 3)]) == ""
     other = MaskCheck(2, False, 0.99, telling=True)
     assert bits_owed(False, [check(0.9, 0.9, masks=(large, large, large, other))]) == ""  # by chance, elsewhere
+    assert bits_owed(False, [check(0.9, 0.9, same=True, masks=(large,) * 3)], machines=2) == ""
+
+
+def of_two_machines(entry: Table) -> None:
+    entry["provenance"]["hardware"] |= {"cpu": "This, another", "machines": 2}
+
+
+def test_an_entry_of_two_machines_owes_no_bits(honest: Submission, board: Board) -> None:
+    found = tried(put(board, honest, of_two_machines), board, "winning:2:1")
+    assert (found.bit_for_bit, found.holds) == (False, True)
+    assert "This, another" in found.machines[0]
+
+
+def test_one_network_has_one_score_whatever_machines_an_entry_names(honest: Submission, board: Board) -> None:
+    def better(entry: Table) -> None:
+        of_two_machines(entry)
+        forged("winning", 2, 1, entry["curves"]["winning"][2]["values"][1] + 0.001)(entry)
+
+    assert not tried(put(board, honest, better), board, "winning:2:1").holds
     assert bits_owed(False, [check(None, None, same=True)]) == ""  # weights that are no numbers are equal anywhere
 
 
