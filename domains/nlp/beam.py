@@ -41,22 +41,40 @@ class Beam:
         """Take the best continuations of each sentence: those that end are put aside, the others go on, if any."""
         _, beams, types = scores.shape
         total = (running.score[..., None] + scores).flatten(1)
-        best, index = total.topk(min(2 * self.width, beams * types - 1))
+        best, index = largest(total, min(2 * self.width, beams * types - 1))
         parent, token = index // types, index % types
         ends = (token == EOS) & best.isfinite()
         ranks = torch.arange(best.shape[1], device=best.device)
-        for row, rank in (ends & (ranks < self.width)).nonzero().tolist():
+        at = (ends & (ranks < self.width)).nonzero(as_tuple=True)
+        words = running.words[at[0], parent[at]]
+        for row, score, hypothesis in zip(at[0].tolist(), best[at].tolist(), words.tolist(), strict=True):
             ended = running.ended_of(row)
             if len(ended) < self.width:
-                words = running.words[row, int(parent[row, rank])].tolist()
-                ended.append((float(best[row, rank]) / (place + 1) ** self.penalty, words))
+                ended.append((score / (place + 1) ** self.penalty, hypothesis))
         still = [row for row in range(len(scores)) if len(running.ended_of(row)) < self.width]
         if place == self.longest or not still:
             return False
         rows = torch.tensor(still, device=best.device)
         going = ((token == EOS) * len(ranks) + ranks)[rows].topk(min(self.width, len(ranks)), largest=False).indices
-        running.keep(rows, parent[rows].gather(1, going), token[rows].gather(1, going), best[rows].gather(1, going))
+        running.keep(still, rows, *(each[rows].gather(1, going) for each in (parent, token, best)))
         return True
+
+
+def largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The `k` largest of each row of values [rows, n], largest first, and their places.
+
+    They lie in the k blocks of values with the largest maxima: of thousands of values these are found in a fraction of
+    the time that `torch.topk` takes.
+    """
+    n = values.shape[1]
+    blocks = next(count for count in range(max(1, math.isqrt(n * k)), 0, -1) if n % count == 0)
+    if blocks <= k:
+        best, places = values.topk(k)
+        return best, places
+    spread = values.view(len(values), -1, blocks)  # each block's values are `blocks` apart
+    chosen = spread.amax(1).topk(k).indices
+    best, places = spread.gather(2, chosen[:, None].expand(-1, spread.shape[1], -1)).flatten(1).topk(k)
+    return best, places // k * blocks + chosen.gather(1, places % k)
 
 
 @dataclass
@@ -70,7 +88,7 @@ class _Running:
     def __post_init__(self) -> None:
         count, device = len(self.source), self.source.device
         self.ended = [[] for _ in range(count)]
-        self.sentence = torch.arange(count)
+        self.sentence = list(range(count))
         self.words = torch.empty(count, 1, 0, dtype=torch.long, device=device)
         self.score = torch.zeros(count, 1, device=device)
         self._token = torch.full((count, 1), EOS, device=device)
@@ -79,14 +97,14 @@ class _Running:
 
     def ended_of(self, row: int) -> list[tuple[float, list[int]]]:
         """Worth and words of the hypotheses that have ended, of the sentence in a row."""
-        return self.ended[int(self.sentence[row])]
+        return self.ended[self.sentence[row]]
 
     def log_probabilities(self, place: int) -> Tensor:
         """Of every type at a place, after each hypothesis: [rows, beams, types]."""
         return self.model.step(self._token, place, self._past, self._memory).log_softmax(-1)
 
-    def keep(self, rows: Tensor, parent: Tensor, token: Tensor, score: Tensor) -> None:
-        """Go on with some rows, and in each with hypotheses that continue those of `parent` by `token`."""
+    def keep(self, still: list[int], rows: Tensor, parent: Tensor, token: Tensor, score: Tensor) -> None:
+        """Go on with the rows `still`, and in each with hypotheses that continue those of `parent` by `token`."""
         beams = self.words.shape[1]
         source = (rows[:, None] * beams + parent).flatten()
         words = self.words.flatten(0, 1)[source].view(*parent.shape, -1)
@@ -95,4 +113,4 @@ class _Running:
         if len(rows) < len(self.sentence):
             keys, padding = self._memory
             self._memory = [(key[rows], value[rows]) for key, value in keys], padding[rows]
-            self.sentence = self.sentence[rows.cpu()]
+            self.sentence = [self.sentence[row] for row in still]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from domains.nlp.beam import Beam
+from domains.nlp.beam import Beam, largest
 from domains.nlp.data import EOS, PAD
 from domains.nlp.models.transformer import Transformer
 
@@ -111,3 +111,14 @@ def test_no_translation_is_empty_or_longer_than_allowed() -> None:
         found = Beam(2, 1.0, longest).search(network, SOURCE)
         assert all(1 <= len(words) <= longest for words in found)
         assert all(PAD not in words and EOS not in words for words in found)
+
+
+@pytest.mark.parametrize("n", [5, 60, 997, 6000])
+def test_the_largest_values_are_those_of_topk(n: int) -> None:
+    values = torch.randn(7, n, generator=torch.Generator().manual_seed(n))
+    values[0, 2:] = -torch.inf
+    values[1] = 1.0  # ties: any places with that value
+    best, places = largest(values, 4)
+    assert torch.equal(best, values.topk(4).values)
+    assert torch.equal(values.gather(1, places), best)
+    assert all(len(set(row)) == 4 for row in places.tolist())
