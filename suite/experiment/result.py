@@ -73,7 +73,8 @@ class Provenance(Frozen):
     @property
     def machines(self) -> int:
         """Types of machine that made the numbers: an entry's cells may be of several, a cell is of one."""
-        return int(self.hardware.get("machines", 1))
+        said = self.hardware.get("machines", 1)
+        return said if isinstance(said, int) else 1
 
 
 def total_flops(results: Iterable["CellResult"], which: Literal["flops_dense", "flops_sparse"]) -> float | None:
