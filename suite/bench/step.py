@@ -115,7 +115,7 @@ def _loop(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor], steps: i
     def take() -> None:
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
-            loss().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            torch.autograd.backward(loss())
             optimizer.step()
 
     return take
