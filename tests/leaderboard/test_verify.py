@@ -576,6 +576,11 @@ def test_an_entry_of_two_machines_owes_no_bits(honest: Submission, board: Board)
     assert "This, another" in found.machines[0]
 
 
+def test_a_count_of_machines_that_is_none_is_one(honest: Submission) -> None:
+    forged_count = {**honest.entry.provenance.hardware, "machines": "two"}
+    assert honest.entry.provenance.model_copy(update={"hardware": forged_count}).machines == 1
+
+
 def test_one_network_has_one_score_whatever_machines_an_entry_names(honest: Submission, board: Board) -> None:
     def better(entry: Table) -> None:
         of_two_machines(entry)
