@@ -27,21 +27,20 @@ class Beam:
         """The best translation of each source [sentences, length], without its `EOS`."""
         running = _Running(model, source)
         for place in range(self.longest + 1):
-            scores = running.log_probabilities(place)
-            scores[..., PAD] = -math.inf
+            total = running.continued(place)
+            total[..., PAD] = -math.inf
             if place == 0:
-                scores[..., EOS] = -math.inf
+                total[..., EOS] = -math.inf
             if place == self.longest:
-                scores[..., :EOS] = scores[..., EOS + 1 :] = -math.inf
-            if not self._advance(running, scores, place):
+                total[..., :EOS] = total[..., EOS + 1 :] = -math.inf
+            if not self._advance(running, total, place):
                 break
         return [max(ended, key=lambda hypothesis: hypothesis[0])[1] for ended in running.ended]
 
-    def _advance(self, running: "_Running", scores: Tensor, place: int) -> bool:
+    def _advance(self, running: "_Running", total: Tensor, place: int) -> bool:
         """Take the best continuations of each sentence: those that end are put aside, the others go on, if any."""
-        _, beams, types = scores.shape
-        total = (running.score[..., None] + scores).flatten(1)
-        best, index = largest(total, min(2 * self.width, beams * types - 1))
+        count, beams, types = total.shape
+        best, index = largest(total.flatten(1), min(2 * self.width, beams * types - 1))
         parent, token = index // types, index % types
         ends = (token == EOS) & best.isfinite()
         ranks = torch.arange(best.shape[1], device=best.device)
@@ -51,7 +50,7 @@ class Beam:
             ended = running.ended_of(row)
             if len(ended) < self.width:
                 ended.append((score / (place + 1) ** self.penalty, hypothesis))
-        still = [row for row in range(len(scores)) if len(running.ended_of(row)) < self.width]
+        still = [row for row in range(count) if len(running.ended_of(row)) < self.width]
         if place == self.longest or not still:
             return False
         rows = torch.tensor(still, device=best.device)
@@ -92,16 +91,22 @@ class _Running:
         self.words = torch.empty(count, 1, 0, dtype=torch.long, device=device)
         self.score = torch.zeros(count, 1, device=device)
         self._token = torch.full((count, 1), EOS, device=device)
-        self._memory: Memory = self.model.encode(self.source)
+        memory, padding = self.model.encode(self.source)
+        # As views across the heads they would be copied at every place.
+        self._memory: Memory = [(keys.contiguous(), values.contiguous()) for keys, values in memory], padding
         self._past: list[KeyValue | None] = [None] * len(self.model.decoder.layers)
 
     def ended_of(self, row: int) -> list[tuple[float, list[int]]]:
         """Worth and words of the hypotheses that have ended, of the sentence in a row."""
         return self.ended[self.sentence[row]]
 
-    def log_probabilities(self, place: int) -> Tensor:
-        """Of every type at a place, after each hypothesis: [rows, beams, types]."""
-        return self.model.step(self._token, place, self._past, self._memory).log_softmax(-1)
+    def continued(self, place: int) -> Tensor:
+        """Log probabilities of the hypotheses, each continued by every type: [rows, beams, types].
+
+        They are written over the network's scores: a new tensor of that size costs as much as its arithmetic.
+        """
+        scores = self.model.step(self._token, place, self._past, self._memory)
+        return torch.log_softmax(scores, -1, out=scores).add_(self.score[..., None])
 
     def keep(self, still: list[int], rows: Tensor, parent: Tensor, token: Tensor, score: Tensor) -> None:
         """Go on with the rows `still`, and in each with hypotheses that continue those of `parent` by `token`."""
