@@ -28,7 +28,7 @@ class TokenBatches:
         if int(longer.max()) > most_tokens:
             raise UsageError(
                 f"training.settings.max_tokens = {most_tokens}: a training pair has {int(longer.max())} tokens on a "
-                "side: raise it, or leave such pairs out by data.settings.longest"
+                "side: raise it, or leave such pairs out (multi30k and wmt14 do so by data.settings.longest)"
             )
         self._cuts = _cuts(longer[in_order].tolist(), most_tokens, most_pairs)
         self._parts, self._generator = parts, generator

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from domains.nlp.data import EOS, PAD
-from domains.nlp.models.transformer import KeyValue, Memory, Transformer
+from domains.nlp.models.transformer import KeyValue, Memory, Transformer, check_finite
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,10 @@ class Beam:
 
     @torch.no_grad()
     def search(self, model: Transformer, source: Tensor) -> list[list[int]]:
-        """The best translation of each source [sentences, length], without its `EOS`."""
+        """The best translation of each source [sentences, length], without its `EOS`.
+
+        Raises Diverged where the network's scores are not finite.
+        """
         running = _Running(model, source)
         for place in range(self.longest + 1):
             total = running.continued(place)
@@ -41,6 +44,7 @@ class Beam:
         """Take the best continuations of each sentence: those that end are put aside, the others go on, if any."""
         count, beams, types = total.shape
         best, index = largest(total.flatten(1), min(2 * self.width, beams * types - 1))
+        check_finite(best[:, 0])
         parent, token = index // types, index % types
         ends = (token == EOS) & best.isfinite()
         ranks = torch.arange(best.shape[1], device=best.device)

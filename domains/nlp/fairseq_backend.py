@@ -26,6 +26,7 @@ from domains.nlp.data import EOS, PAD, SPECIAL, UNKNOWN
 from domains.nlp.fairseq_settings import FairseqLanguageModel, FairseqOptimizer, FairseqTranslator, fairseq_name
 from domains.nlp.learner import LanguageModelLearner, TranslationLearner
 from domains.nlp.models.lstm import State
+from domains.nlp.models.transformer import check_finite
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Peer, Split
 from suite.experiment.randomness import own_random
@@ -201,7 +202,12 @@ class FairseqTranslationLearner(_ThroughFairseq, TranslationLearner):
             return [self._pairs.text(ids) for ids in self._searched(self._pairs.source[split])]
 
     def search(self, source: Tensor) -> list[list[int]]:
-        """The best translation of each source [sentences, length] by fairseq's SequenceGenerator, without its `EOS`."""
+        """The best translation of each source [sentences, length] by fairseq's SequenceGenerator, without its `EOS`.
+
+        Raises Diverged where the network's scores of the first token are not finite.
+        """
+        with torch.no_grad():
+            check_finite(self.scores(source, torch.full_like(source[:, :1], EOS)).amax(-1))
         settings = self._settings
         searched = Namespace(
             beam=max(1, settings.beam), lenpen=settings.length_penalty, max_len_a=0, max_len_b=settings.longest

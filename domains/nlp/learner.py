@@ -20,7 +20,7 @@ from domains.nlp.models import LanguageModel, Translator
 from domains.nlp.models.lstm import LSTMLanguageModel, State, native_lstm
 from domains.nlp.models.transformer import Transformer
 from domains.nlp.scores import Tokens, signatures, text_scores
-from suite.experiment.errors import UsageError
+from suite.experiment.errors import Diverged, UsageError
 from suite.experiment.learner import Peer, Snapshot, Span, Split
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
@@ -310,8 +310,14 @@ class TranslationLearner(SupervisedLearner):
         self._average.restore(snapshot.tensors)
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
-        """Exact match (fraction), corpus BLEU and chrF (0 to 100) of translations; `notes` say how BLEU counts."""
-        hypotheses = self.translate(split)
+        """Exact match (fraction), corpus BLEU and chrF (0 to 100) of translations; `notes` say how BLEU counts.
+
+        No numbers where the network's scores are not finite.
+        """
+        try:
+            hypotheses = self.translate(split)
+        except Diverged:
+            return dict.fromkeys(("exact_match", "bleu", "chrf"), math.nan)
         references = self._pairs.references.get(split) or self._texts(self._pairs.target[split])
         right = sum(h == r for h, r in zip(hypotheses, references, strict=True))
         return {

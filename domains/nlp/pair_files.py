@@ -11,9 +11,10 @@ from pydantic import Field
 
 from domains.nlp.data import SPLITS, Pairs, Sentences, fingerprint
 from domains.nlp.datasets import PairDataset
+from domains.nlp.kept_pairs import keep_pairs, kept_pairs
 from domains.nlp.parquet import HUB, Column, Hub, sides
 from domains.nlp.subwords import byte_pairs, encoded
-from suite.experiment.datafiles import Files
+from suite.experiment.datafiles import Files, cache
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import digest
 from suite.experiment.learner import Split
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Size = Annotated[int, Field(ge=1)]
 Line = tuple[str, str]
+CUT = 1
+"""Raised when this module cuts equal files otherwise, or what is kept of them has another form."""
 
 
 class PairFiles(PairDataset):
@@ -64,6 +67,21 @@ class PairFiles(PairDataset):
         """
         column = Column(self.folder, "translation", self.hub, self.below)
         files = column.files(root)
+        place = cache() / "pairs" / f"{self._cutting(column.digests(files))}.safetensors"
+        found = kept_pairs(place)
+        if found is None:
+            found = self._made(column, files)
+            keep_pairs(found, place)
+        return found
+
+    def _cutting(self, content: list[str]) -> str:
+        """SHA-256 of all that decides how pairs are cut: the files, the settings, and the library that does it."""
+        import tokenizers
+
+        settings = self.model_dump(mode="json", exclude={"hub"})
+        return digest([CUT, self.name, content, settings, tokenizers.__version__])
+
+    def _made(self, column: Column, files: Files) -> Pairs:
         rows = column.read(files)
         self._check_sizes({split: len(rows[split]) for split in SPLITS}, files)
         rows["train"] = rows["train"][: self.examples]

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from domains.nlp.data import SPLITS
-from suite.experiment.datafiles import PLACE, Files, parquet_folder, parquet_parts, reading
+from suite.experiment.datafiles import PLACE, Files, parquet_folder, parquet_names, parquet_parts, reading
 from suite.experiment.errors import RunError
 from suite.experiment.learner import Split
 
@@ -19,7 +20,7 @@ ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `<folder>/**/<split>*.parquet` below the folder of datasets, or of the same files on the hub.
+    """A column of `<folder>/**/<split>[-N-of-N].parquet` below the folder of datasets, or of the same files on the hub.
 
     `below` is where the hub's dataset has these files.
     """
@@ -40,14 +41,26 @@ class Column:
     def _split(self, files: Files, split: Split) -> list[Any]:
         places = parquet_parts(files.root, split)
         if not places:
-            raise RunError(f"{self.folder}: there is no {split}*.parquet in {files.root}: {PLACE}")
+            raise RunError(f"{self.folder}: there is no {parquet_names(split)} in {files.root}: {PLACE}")
         return [value for place in places for value in self._file(place)]
+
+    def digests(self, files: Files) -> list[str]:
+        """SHA-256 of the content of each file, split after split."""
+        found = []
+        for split in SPLITS:
+            for place in parquet_parts(files.root, split):
+                with reading(place), place.open("rb") as file:
+                    found.append(f"{split} {file_digest(file, 'sha256').hexdigest()}")
+        return found
 
     def _file(self, place: Path) -> list[Any]:
         import datasets
+        from pyarrow.parquet import read_metadata
 
         found: list[Any] = []
         with reading(place):
+            if not read_metadata(place).num_rows:
+                return found  # `datasets` refuses a file without rows
             rows = datasets.load_dataset("parquet", data_files=[str(place)], split="train", streaming=True)
             if self.name not in (rows.column_names or ()):
                 raise ValueError(f"no column {self.name}")

@@ -14,7 +14,17 @@ from torch import Tensor
 
 from domains.vision.data import Images
 from domains.vision.stored import Stored, joined, labelled
-from suite.experiment.datafiles import PLACE, Files, cache, keep, kept, parquet_folder, parquet_parts, reading
+from suite.experiment.datafiles import (
+    PLACE,
+    Files,
+    cache,
+    keep,
+    kept,
+    parquet_folder,
+    parquet_names,
+    parquet_parts,
+    reading,
+)
 from suite.experiment.errors import RunError
 from suite.experiment.frozen import digest
 
@@ -22,7 +32,7 @@ ROWS_AT_ONCE = 1000
 
 
 class ParquetDataset(Stored):
-    """Colour images in `<name>/**/<part>*.parquet` below the folder of datasets, or in a dataset of the hub."""
+    """Colour images in `<name>/**/<part>[-N-of-N].parquet` below the folder of datasets, or in a dataset of the hub."""
 
     image_column: ClassVar[str]
     label_column: ClassVar[str] = "label"
@@ -43,7 +53,7 @@ class ParquetDataset(Stored):
     def _set(self, files: Files, part: str) -> Images:
         places = parquet_parts(files.root, part)
         if not places:
-            raise RunError(f"{self.name}: there is no {part}*.parquet in {files.root}: {PLACE}")
+            raise RunError(f"{self.name}: there is no {parquet_names(part)} in {files.root}: {PLACE}")
         return joined([self._file(files, place) for place in places])
 
     def _file(self, files: Files, place: Path) -> Images:

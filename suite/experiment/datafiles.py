@@ -6,6 +6,7 @@ For adapters whose data are files; what is costly to make of them is kept in the
 import gzip
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -91,8 +92,17 @@ def cache() -> Path:
 
 
 def parquet_parts(folder: Path, part: str) -> list[Path]:
-    """The parquet files below a folder whose names begin with a part's (`train-00000-of-00001.parquet`), sorted."""
-    return sorted(folder.rglob(f"{part}*.parquet"))
+    """The parquet files of a part below a folder, as the hub names them (`train-00000-of-00001.parquet`), sorted.
+
+    `test_2017.parquet` beside `test.parquet` is no part of it.
+    """
+    named = re.compile(rf"{re.escape(part)}(-\d+-of-\d+)?\.parquet")
+    return sorted(place for place in folder.rglob("*.parquet") if named.fullmatch(place.name))
+
+
+def parquet_names(part: str) -> str:
+    """What the files of a part are called, for people."""
+    return f"{part}.parquet or {part}-00000-of-….parquet"
 
 
 def parquet_folder(root: Path | None, name: str, part: str, hub: str | None, below: str = "") -> Path:
@@ -106,7 +116,7 @@ def parquet_folder(root: Path | None, name: str, part: str, hub: str | None, bel
         return folder
     if hub is None:
         raise RunError(
-            f"{name}: there is no {part}*.parquet in {folder}: {PLACE}, or name a dataset of "
+            f"{name}: there is no {parquet_names(part)} in {folder}: {PLACE}, or name a dataset of "
             "the Hugging Face hub, --set data.settings.hub=OWNER/NAME"
         )
     from huggingface_hub import snapshot_download

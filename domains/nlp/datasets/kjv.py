@@ -11,6 +11,7 @@ from torch import Tensor
 from domains.nlp.data import EOS, SPLITS, Corpus
 from domains.nlp.datasets import TextDataset, read_corpus
 from domains.nlp.subwords import byte_pairs, encoded
+from suite.experiment.errors import UsageError
 from suite.experiment.learner import Split
 
 Book = Annotated[int, Field(ge=1, le=66)]
@@ -54,8 +55,14 @@ class KingJames(TextDataset):
         }
 
     def load(self, root: Path | None) -> Corpus:
-        """The text by splits, verse after verse."""
+        """The text by splits, verse after verse. Raises UsageError for settings that leave a split without a verse."""
         verses = self.verses()
+        if empty := [split for split in SPLITS if not verses[split]]:
+            first, last = self.books
+            raise UsageError(
+                f"{self.name}: books {first} to {last} leave no verse in {empty[0]}: take more books, or name another "
+                "remainder in data.settings.validation or data.settings.test"
+            )
         tokenizer = byte_pairs(verses["train"].values(), self.vocabulary)
         tokens: dict[Split, Tensor] = {}
         for split in SPLITS:

@@ -1,5 +1,8 @@
 """Encoder-decoder Transformer (Vaswani et al. 2017) in plain torch, with the dimensions, names and start of fairseq.
 
+The start is that of P2's time (fairseq up to 0.9): Xavier, biases of zero. Since 0.10 fairseq leaves fully connected
+layers to torch's own start.
+
 One tensor per projection, so that a mask meets q, k and v apart; where `shared` is true, one embedding serves source,
 target and softmax (P2, after Ott et al. 2018). Attention is written out: it is fast at short lengths and can be
 differentiated twice.
@@ -15,6 +18,7 @@ from torch.nn import functional as F
 
 from domains.nlp.data import EOS, PAD
 from domains.nlp.models import Translator
+from suite.experiment.errors import Diverged
 
 KeyValue = tuple[Tensor, Tensor]
 Memory = tuple[list[KeyValue], Tensor]
@@ -33,6 +37,9 @@ class EncoderDecoder(Translator):
     encoder_layers: Size = Field(description="layers of the encoder")
     decoder_layers: Size = Field(description="layers of the decoder")
     dropout: Annotated[float, Field(ge=0, le=1)] = Field(description="probability, on embeddings and sublayers")
+    attention_dropout: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="probability, on the weights of attention"
+    )
     normalize_before: bool = Field(description="normalise before each sublayer (Xiong et al. 2020), else after it")
     shared: bool = Field(description="source, target and softmax layer share one embedding")
     first_place: Annotated[int, Field(ge=0)] = Field(
@@ -48,7 +55,10 @@ class EncoderDecoder(Translator):
         """The network with its first weights."""
         layers = self.encoder_layers, self.decoder_layers
         sizes = self.width, self.heads, self.inner
-        return Transformer(types, *sizes, *layers, self.dropout, self.normalize_before, self.shared, self.first_place)
+        return Transformer(
+            types, *sizes, *layers, self.dropout, self.normalize_before, self.shared, self.first_place,
+            self.attention_dropout,
+        )  # fmt: skip
 
 
 def check_heads(width: int, heads: int) -> None:
@@ -60,9 +70,9 @@ def check_heads(width: int, heads: int) -> None:
 class Attention(nn.Module):
     """Multi-head attention: states [batch, length, width]; keys, values [batch, heads, length, width / heads]."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.q_proj, self.k_proj, self.v_proj = (nn.Linear(width, width) for _ in range(3))
         self.out_proj = nn.Linear(width, width)
         for layer in (self.q_proj, self.k_proj, self.v_proj):
@@ -81,7 +91,8 @@ class Attention(nn.Module):
         scores = q @ keys.transpose(-1, -2)
         if hidden is not None:
             scores = scores.masked_fill(hidden, -torch.inf)
-        mixed: Tensor = self.out_proj((scores.softmax(-1) @ values).transpose(1, 2).flatten(2))
+        weights = F.dropout(scores.softmax(-1), self.dropout, self.training)
+        mixed: Tensor = self.out_proj((weights @ values).transpose(1, 2).flatten(2))
         return mixed
 
     def _split(self, x: Tensor) -> Tensor:
@@ -119,9 +130,11 @@ class Feedforward(nn.Module):
 class EncoderLayer(Feedforward):
     """Self-attention, feed-forward."""
 
-    def __init__(self, width: int, heads: int, inner: int, dropout: float, normalize_before: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, inner: int, dropout: float, normalize_before: bool, attention_dropout: float
+    ) -> None:  # fmt: skip
         super().__init__(width, inner, dropout, normalize_before)
-        self.self_attn, self.self_attn_layer_norm = Attention(width, heads), nn.LayerNorm(width)
+        self.self_attn, self.self_attn_layer_norm = Attention(width, heads, attention_dropout), nn.LayerNorm(width)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         """States and padding mask -> states."""
@@ -134,10 +147,15 @@ class EncoderLayer(Feedforward):
 class DecoderLayer(Feedforward):
     """Causal self-attention, attention to the encoder, feed-forward."""
 
-    def __init__(self, width: int, heads: int, inner: int, dropout: float, normalize_before: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, inner: int, dropout: float, normalize_before: bool, attention_dropout: float
+    ) -> None:  # fmt: skip
         super().__init__(width, inner, dropout, normalize_before)
-        self.self_attn, self.self_attn_layer_norm = Attention(width, heads), nn.LayerNorm(width)
-        self.encoder_attn, self.encoder_attn_layer_norm = Attention(width, heads), nn.LayerNorm(width)
+        self.self_attn, self.self_attn_layer_norm = Attention(width, heads, attention_dropout), nn.LayerNorm(width)
+        self.encoder_attn, self.encoder_attn_layer_norm = (
+            Attention(width, heads, attention_dropout),
+            nn.LayerNorm(width),
+        )
 
     def forward(self, x: Tensor, future: Tensor, memory: KeyValue, padding: Tensor) -> Tensor:
         """States of a whole target [batch, length, width] -> states; `future` marks what a place does not see."""
@@ -190,10 +208,10 @@ class Transformer(nn.Module):
 
     def __init__(
         self, types: int, width: int, heads: int, inner: int, encoder_layers: int, decoder_layers: int, dropout: float,
-        normalize_before: bool, shared: bool, first_place: int = 0,
+        normalize_before: bool, shared: bool, first_place: int = 0, attention_dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        shape = (width, heads, inner, dropout, normalize_before)
+        shape = (width, heads, inner, dropout, normalize_before, attention_dropout)
         encoder: list[nn.Module] = [EncoderLayer(*shape) for _ in range(encoder_layers)]
         decoder: list[nn.Module] = [DecoderLayer(*shape) for _ in range(decoder_layers)]
         # A shared embedding is registered once, with the encoder: a mask and a state dict meet it under one name.
@@ -229,14 +247,17 @@ class Transformer(nn.Module):
     def greedy(self, source: Tensor, longest: int) -> Tensor:
         """The likeliest token at each place, [batch, at most `longest`]; keys and values of earlier places are kept.
 
-        What follows a sentence's first `EOS` is undefined. Stops when every sentence has ended.
+        What follows a sentence's first `EOS` is undefined. Stops when every sentence has ended. Raises Diverged where
+        scores are not finite.
         """
         read = self.encode(source)
         past: list[KeyValue | None] = [None] * len(self.decoder.layers)
         found = torch.full((len(source), 1), EOS, device=source.device)
         ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
         for place in range(longest):
-            token = self.step(found[:, -1:], place, past, read).argmax(-1)
+            scores = self.step(found[:, -1:], place, past, read)
+            check_finite(scores.amax(-1))
+            token = scores.argmax(-1)
             found = torch.cat([found, token], 1)
             ended |= token[:, 0] == EOS
             if ended.all():
@@ -268,6 +289,12 @@ class Transformer(nn.Module):
     def _target_table(self) -> Tensor:
         own = self.decoder.embed_tokens
         return self._source_table() if own is None else own.weight
+
+
+def check_finite(best: Tensor) -> None:
+    """Raise Diverged where a place's best score is not finite: finite weights may be too large for finite scores."""
+    if not bool(best.isfinite().all()):
+        raise Diverged("the scores of a translation are not finite")
 
 
 def positions(first: int, last: int, width: int) -> Tensor:

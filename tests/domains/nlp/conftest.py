@@ -17,6 +17,8 @@ NAMES = (
     "kjv-lstm",
     "numbers-transformer",
     "multi30k-transformer",
+    "wikitext2-lstm",
+    "wmt14-transformer-base",
     pytest.param("multi30k-transformer-fairseq", marks=pytest.mark.fairseq),
     pytest.param("wikitext2-lstm-fairseq", marks=pytest.mark.fairseq),
 )

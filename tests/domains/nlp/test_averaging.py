@@ -1,6 +1,7 @@
-"""The mean of the last checkpoints is the result of a run: it is scored, digested, pruned and rewound from."""
+"""The mean of the last checkpoints is the result of a run: it is scored, digested and pruned from."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ from torch import nn
 from domains.nlp.averaging import CheckpointAverage
 from domains.nlp.learner import TranslationLearner
 from suite.experiment.cell import run_cells
-from suite.experiment.learner import Span
+from suite.experiment.learner import Learner, Span
 from suite.experiment.runner import make_plan
 from suite.experiment.runtime import HERE
 from suite.experiment.snapshot import digest_of
 from suite.experiment.store import Store
 from suite.experiment.taskfile import Task
 from suite.experiment.trainee import build
+from suite.tickets.mask import Mask
+from tests.experiment.running import run
 
 Make = Callable[..., TranslationLearner]
 AVERAGED = {"training__settings__average": 3, "training__settings__average_every": 2}
@@ -81,3 +84,27 @@ def test_what_is_scored_is_what_is_digested_and_pruned(task: Callable[..., Task]
     again.advance(cell.span.last)
     assert result.weights_digest == digest_of(dict(again.model.state_dict())) != before
     assert dict(result.test) == again.evaluate("test")
+
+
+def test_the_mean_is_what_a_ticket_is_pruned_from(task: Callable[..., Task], tmp_path: Path) -> None:
+    chosen = task("multi30k-transformer")
+    options = chosen.options.model_copy(update={"arms": ("winning",), "levels": 1, "at": (1,), "replicates": 1})
+    plan, store, outcome = run(replace(chosen, options=options), tmp_path)
+    assert not outcome.failed
+    mask = next(ticket.mask for key in store.mask_keys() if (ticket := store.mask(key)).level == 1)
+    cell = next(cell for cell in plan if cell.level == 0)
+    smallest_kept, largest_pruned = magnitudes(build(cell, HERE), mask)
+    assert smallest_kept >= largest_pruned
+    alone = build(cell, HERE)
+    assert isinstance(alone, TranslationLearner)
+    alone._average = CheckpointAverage(alone.model, 1, 1, cell.span)
+    smallest_kept, largest_pruned = magnitudes(alone, mask)
+    assert smallest_kept < largest_pruned  # from the last weights others would have been pruned
+
+
+def magnitudes(made: Learner, mask: Mask) -> tuple[float, float]:
+    """The smallest weight that a mask keeps and the largest that it prunes, of a learner at the end of its run."""
+    made.advance(made.total_steps)
+    sizes = torch.cat([made.model.get_parameter(name).detach().abs().flatten() for name in mask])
+    kept = torch.cat([each.flatten() for each in mask.values()])
+    return float(sizes[kept].min()), float(sizes[~kept].max())

@@ -1,5 +1,6 @@
 """Beam search: against trying every translation, one by one, and against greedy decoding."""
 
+from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from domains.nlp.beam import Beam, largest
 from domains.nlp.data import EOS, PAD
 from domains.nlp.models.transformer import Transformer
+from suite.experiment.errors import Diverged
 
 TYPES = 6
 
@@ -94,6 +96,18 @@ def test_one_hypothesis_is_greedy_decoding_of_translations_that_are_not_empty() 
             assert words == row
             compared += 1
     assert compared >= 3
+
+
+def test_scores_that_are_not_finite_are_a_divergence() -> None:
+    network = model(20)
+    with torch.no_grad():
+        for large in (network.decoder.layer_norm, network.encoder.embed_tokens):
+            assert isinstance(large.weight, Tensor)
+            large.weight.mul_(1e30)  # finite, unlike their product
+    source = torch.tensor([[5, 6, EOS]])
+    for search in (partial(Beam(2, 0.6, 4).search, network), partial(network.greedy, longest=4)):
+        with pytest.raises(Diverged, match="scores of a translation are not finite"):
+            search(source)
 
 
 def test_sentences_searched_together_are_those_searched_alone() -> None:

@@ -3,6 +3,7 @@
 Run with `pytest -m fairseq` where the extra `fairseq` is installed; a failed import fails.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from suite.experiment.taskfile import Task
 from suite.tickets.arms import ARMS
 from suite.tickets.enforce import enforce
 from suite.tickets.mask import Mask
+from tests.commands import lottery
 from tests.experiment.running import results, run
 
 pytestmark = pytest.mark.fairseq
@@ -121,6 +123,20 @@ def test_a_ladder_with_all_arms_gives_a_curve(task: Callable[..., Task], tmp_pat
     assert all(result.density == pytest.approx(0.5, abs=1e-3) for (_, level, _), result in found.items() if level)
     assert all("bleu" in result.test for result in found.values())
     assert all("version:" in result.notes["bleu"] for result in found.values())
+
+
+def test_a_ladder_through_fairseq_has_the_verdicts_of_the_native_one(tmp_path: Path) -> None:
+    """Of five replicates, three being few for verdicts at this size."""
+    verdicts = []
+    for task in ("nlp/multi30k-transformer", "nlp/multi30k-transformer-fairseq"):
+        folder = tmp_path / task.rpartition("/")[2]
+        words = ("--scale", "smoke", "--levels", "2", "--at", "1,2", "--replicates", "5", "--out", folder)
+        assert lottery("run", task, *words).returncode == 0
+        (said,) = json.loads(lottery("report", folder, "--json").stdout)["tasks"]
+        verdicts.append({each["against"]: each["verdict"] for each in said["primary"]})
+    native, through_fairseq = verdicts
+    assert native == through_fairseq
+    assert native["reinit"] == native["random"] == "wins"
 
 
 ENGLISH = ["one@@ ty two", "three", "two three one@@ ty one@@ ty", "two"]

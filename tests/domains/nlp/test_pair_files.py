@@ -1,12 +1,12 @@
 """Sentence pairs from files: pieces, pairs that are left out and counted, and what is said of pairs that cannot be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from domains.nlp.data import EOS, PAD, Pairs, Sentences
+from domains.nlp.data import EOS, PAD, SPLITS, Pairs, Sentences
 from domains.nlp.datasets import PairDataset, pairs
 from domains.nlp.datasets.wmt14 import Wmt14
 from suite.experiment.errors import RunError, UsageError
@@ -22,6 +22,14 @@ HELD_OUT: dict[str, Sequence[Pair]] = {
     "validation": [("A dog sleeps.", "Ein Hund schläft.")],
     "test": [("A cat runs.", "Eine Katze rennt.")],
 }
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    place = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+    return place
 
 
 def write(root: Path, train: Sequence[Pair] = TRAIN, **held_out: Sequence[Pair]) -> None:
@@ -110,13 +118,60 @@ def test_sentences_are_padded_to_the_longest_of_those_asked_for() -> None:
 
 
 def test_a_published_dataset_of_pairs_that_is_missing_is_told_with_the_remedies(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"multi30k: there is no train\*\.parquet in \S+: .*--data DIR or LOTTERY_DATA"):
+    with pytest.raises(
+        RunError,
+        match=r"multi30k: there is no train\.parquet or train-00000-of-….parquet in \S+: .*--data DIR or LOTTERY_DATA",
+    ):
         read(tmp_path)
 
 
 def test_the_rows_of_a_split_may_be_in_several_files(tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "multi30k" / "train-00000-of-00001.parquet").unlink()
-    parts: Mapping[str, Sequence[Pair]] = {"train-a": TRAIN[:1], "train-b": TRAIN[1:]}
-    write_pairs(tmp_path / "multi30k", parts)
+    folder = tmp_path / "multi30k"
+    for number, rows in enumerate((TRAIN[:1], TRAIN[1:])):
+        write_pairs(folder, {"train": rows})
+        (folder / "train-00000-of-00001.parquet").rename(folder / f"train-0000{number}-of-00002.parquet")
     assert len(read(tmp_path).source["train"]) == 3
+
+
+def test_files_of_another_test_set_beside_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    write_pairs(tmp_path / "multi30k", {"test_2017": TRAIN, "test-2017": TRAIN})
+    assert len(read(tmp_path).target["test"]) == 1
+
+
+def test_a_file_without_rows_is_said_to_be_empty(tmp_path: Path) -> None:
+    write(tmp_path, test=[])
+    with pytest.raises(RunError, match=r"test of \S+ has no pair with text on both sides: fetch it again"):
+        read(tmp_path)
+    write(tmp_path, [])
+    with pytest.raises(UsageError, match=r"train = 3: multi30k has 0 training pairs"):
+        read(tmp_path)
+
+
+def test_pairs_are_cut_once_for_equal_files_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    first = read(tmp_path)
+    monkeypatch.setattr("domains.nlp.pair_files.byte_pairs", None)  # to cut them again would fail
+    again = read(tmp_path)
+    for split in SPLITS:
+        for one, other in ((first.source, again.source), (first.target, again.target)):
+            assert torch.equal(one[split].ids, other[split].ids)
+            assert torch.equal(one[split].starts, other[split].starts)
+    assert (again.references, again.notes, again.size) == (first.references, first.notes, first.size)
+    assert again.fingerprint == first.fingerprint
+    assert again.text(again.target["test"].padded()[0].tolist()) == "Eine Katze rennt."
+    with pytest.raises(TypeError, match="NoneType"):
+        read(tmp_path, vocabulary=40)
+    write(tmp_path, test=[("A cat runs.", "Eine Katze läuft.")])
+    with pytest.raises(TypeError, match="NoneType"):
+        read(tmp_path)
+
+
+def test_what_is_kept_and_damaged_is_cut_again(tmp_path: Path, own_cache: Path) -> None:
+    write(tmp_path)
+    first = read(tmp_path)
+    (place,) = own_cache.rglob("*.safetensors")
+    place.write_bytes(place.read_bytes()[:100])
+    assert read(tmp_path).fingerprint == first.fingerprint
+    assert len(place.read_bytes()) > 100

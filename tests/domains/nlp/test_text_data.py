@@ -31,6 +31,13 @@ def test_chapters_are_held_out_whole(task: Tasks, scale: str) -> None:
     assert len(set().union(*chapters)) == sum(map(len, chapters))
 
 
+@pytest.mark.parametrize("changes", [{"test": []}, {"validation": []}, {"books": [65, 65]}])
+def test_a_split_without_a_verse_is_refused(task: Tasks, changes: dict[str, object]) -> None:
+    settings = {**task("kjv-lstm").spec.data.settings, **changes}
+    with pytest.raises(UsageError, match=r"kjv: books \d+ to \d+ leave no verse in (validation|test): take more books"):
+        TextDataset.of_data("kjv", settings).load(None)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_no_number_is_in_two_splits(task: Tasks, scale: str) -> None:
     spec = task("numbers-transformer", scale).spec.data

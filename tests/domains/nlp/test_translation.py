@@ -7,7 +7,7 @@ import torch
 
 from domains.nlp.data import EOS, PAD
 from domains.nlp.learner import TranslationLearner
-from domains.nlp.models.transformer import KeyValue, Transformer, positions
+from domains.nlp.models.transformer import Attention, EncoderDecoder, KeyValue, Transformer, positions
 from domains.nlp.scores import signatures, text_scores
 
 Make = Callable[..., TranslationLearner]
@@ -49,6 +49,24 @@ def test_decoding_of_a_trained_model_agrees_with_teacher_forcing(learner: Make) 
         length = row.index(EOS) + 1 if EOS in row else len(row)
         assert row[:length] == again[:length]
     assert len(set(found.flatten().tolist())) > 5
+
+
+def test_attention_drops_weights_in_training_alone() -> None:
+    attention, states = Attention(8, 2, dropout=1.0), torch.ones(1, 3, 8)
+    memory = attention.project(states)
+    assert torch.equal(attention(states, memory, None), attention.out_proj.bias.expand(1, 3, 8))
+    attention.eval()
+    assert not torch.equal(attention(states, memory, None), attention.out_proj.bias.expand(1, 3, 8))
+    half, plain = (Attention(8, 2, dropout=p) for p in (0.5, 0.0))
+    half.load_state_dict(plain.state_dict())
+    assert not torch.equal(half(states, memory, None), plain(states, memory, None))
+
+
+def test_what_a_task_says_of_dropout_reaches_every_attention() -> None:
+    sizes = {"width": 8, "heads": 2, "inner": 8, "encoder_layers": 2, "decoder_layers": 1}
+    settings = EncoderDecoder(**sizes, dropout=0.3, attention_dropout=0.1, normalize_before=False, shared=True)
+    attentions = [each for each in settings.build(9).modules() if isinstance(each, Attention)]
+    assert [each.dropout for each in attentions] == [0.1] * 4
 
 
 def test_a_target_token_sees_none_behind_it() -> None:
