@@ -44,19 +44,21 @@ def _played(view: TaskView, plan: Plan, store: Store, density: float) -> TaskVie
 
 
 def _episodes(plan: Plan, store: Store, density: float) -> Iterator[Episode]:
+    from suite.experiment.arithmetic import reproducible
     from suite.experiment.starting import weights_at
     from suite.experiment.trainee import build
 
     runtime = plan.task.options.runtime
     for cell, result in _shown(plan, store, density):
-        learner = build(cell, runtime)
-        if not isinstance(learner, Playing):
-            return
-        unit = next(unit for unit in plan.units() if cell in unit)
-        origin = Origin((unit,), unit.index(cell), cell.span.last)
-        print(f"{cell.name}: an episode; trained again first where its weights are not kept", file=sys.stderr)
-        learner.model.load_state_dict(weights_at(origin, store, runtime))
-        film = learner.play("test", MOST_PICTURES)
+        with reproducible(runtime):
+            learner = build(cell, runtime)
+            if not isinstance(learner, Playing):
+                return
+            unit = next(unit for unit in plan.units() if cell in unit)
+            origin = Origin((unit,), unit.index(cell), cell.span.last)
+            print(f"{cell.name}: an episode; trained again first where its weights are not kept", file=sys.stderr)
+            learner.model.load_state_dict(weights_at(origin, store, runtime))
+            film = learner.play("test", MOST_PICTURES)
         yield Episode(
             cell.arm, cell.level, result.density, cell.replicate, film.score, film.whole,
             gif(film.pictures, film.per_second),

@@ -168,15 +168,17 @@ class A2CCohort:
 
     @torch.no_grad()
     def evaluate(self, split: Split) -> Sequence[Mapping[str, float]]:
-        """`A2CLearner.evaluate` of each slot."""
+        """`A2CLearner.evaluate` of each slot: no number for one whose policy gives logits that are not finite."""
         seeds = [each.seed("evaluation", SPLITS.index(split)) for each in self._streams]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         environments = make(self._spec.data, self._settings.evaluation_episodes, seeds)
         environments.outlive_crashes()
         returns, playing = np.zeros(environments.num_envs), np.ones(environments.num_envs, dtype=np.bool_)
-        observed = environments.reset()
+        observed, finite = environments.reset(), torch.ones(len(seeds), dtype=torch.bool)
         while playing.any():
-            observed = environments.step(self._sample(observed, generators))[0]
+            probabilities = self.model.actor(self._tensor(observed)).exp()
+            finite &= probabilities.isfinite().flatten(1).all(1)
+            observed = environments.step(_drawn(probabilities, generators))[0]
             for i, value in environments.finished:
                 if playing[i]:  # an environment's first episode only, whose return may be no number
                     returns[i], playing[i] = value, False
@@ -185,7 +187,7 @@ class A2CCohort:
             playing[list(environments.crashed)] = False
         self._note_crashes(environments, self._settings.evaluation_episodes)
         environments.close()
-        means = returns.reshape(len(seeds), -1).mean(1)
+        means = np.where(finite.numpy(), returns.reshape(len(seeds), -1).mean(1), np.nan)
         return [
             {"evaluation_return": float(mean), "training_return": self._training_return(i)}
             for i, mean in enumerate(means)
@@ -231,7 +233,7 @@ class A2CCohort:
         slots = len(self._streams)
         observations, actions, rewards, ends = [self._tensor(self._observed)], [], [], []
         for _ in range(self._settings.n_steps):
-            chosen = self._sample(self._observed, self._generators)
+            chosen = _drawn(self.model.actor(self._tensor(self._observed)).exp(), self._generators)
             self._observed, reward, done, infos = self._environments.step(chosen)
             truncated = [i for i in np.flatnonzero(done) if infos[i]["TimeLimit.truncated"]]
             if truncated:
@@ -284,12 +286,6 @@ class A2CCohort:
         for gradient in gradients:
             gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
 
-    def _sample(self, observed: Any, generators: Sequence[torch.Generator]) -> Any:
-        probabilities = self.model.actor(self._tensor(observed)).exp()
-        # As torch.multinomial, and thereby stable-baselines3, does: the largest of probability / exponential noise.
-        noise = torch.stack([torch.empty_like(probabilities[0]).exponential_(1, generator=g) for g in generators])
-        return (probabilities / noise).argmax(2).flatten().numpy()
-
     def _note_crashes(self, environments: Environments, in_a_row: int) -> None:
         for i, error in environments.crashed.items():
             self._failures.setdefault(i // in_a_row, error)
@@ -322,6 +318,13 @@ def _advantages(values: Tensor, rewards: Tensor, ends: Tensor, gamma: float, gae
         last = delta + gamma * gae_lambda * goes_on * last
         advantages[t] = last
     return advantages
+
+
+def _drawn(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Any:
+    """Actions by their probabilities (slots, envs, actions), one generator a slot, in a row."""
+    # As torch.multinomial, and thereby stable-baselines3, does: the largest of probability / exponential noise.
+    noise = torch.stack([torch.empty_like(probabilities[0]).exponential_(1, generator=g) for g in generators])
+    return (probabilities / noise).argmax(2).flatten().numpy()
 
 
 def _sd(advantages: Tensor) -> Tensor:

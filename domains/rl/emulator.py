@@ -146,6 +146,7 @@ def _smaller(screens: Sequence[Picture], pixels: int) -> list[Picture]:
 
 def rom_path(game: str) -> Path:
     """Where ale-py has a game's ROM; raises UsageError for a game it does not know, RunError where there is none."""
+    import cv2  # noqa: F401  # the first picture needs it: to lack it is told before a run begins
     from ale_py import roms
 
     known = roms.get_all_rom_ids()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
-from gymnasium.error import DependencyNotInstalled, UnregisteredEnv
+from gymnasium.error import DependencyNotInstalled, DeprecatedEnv, UnregisteredEnv
 from pydantic import Field
 
 from domains.rl.environments import Environment
@@ -34,7 +34,7 @@ class LunarLanderV3(Environment):
             return gym.make(self.name, disable_env_checker=True).unwrapped
         except DependencyNotInstalled as error:
             raise ModuleNotFoundError(str(error), name="Box2D") from error
-        except UnregisteredEnv as error:
+        except (UnregisteredEnv, DeprecatedEnv) as error:
             raise RunError(
                 f"gymnasium {gym.__version__} has no {self.name}: pip install 'gymnasium>=1.1,<=1.4'"
             ) from error

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.error import DependencyNotInstalled, VersionNotFound
+from gymnasium.error import DependencyNotInstalled, DeprecatedEnv, VersionNotFound
 
 from domains.rl.environments.acrobot import Acrobot
 from domains.rl.environments.lunarlander import LunarLanderV3
@@ -143,6 +143,7 @@ def test_landers_live_in_one_thread_beside_the_learners_so_that_their_memory_lie
         (DependencyNotInstalled("Box2D is not installed"), "rl/lunarlander needs 'Box2D', which is not installed: "
          "pip install 'lottery-suite[rl]'"),
         (VersionNotFound("no version v3"), "has no LunarLander-v3: pip install 'gymnasium>="),
+        (DeprecatedEnv("use v4"), "has no LunarLander-v3: pip install 'gymnasium>="),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_one_line_with_the_command_that_installs_it(

@@ -20,6 +20,8 @@ from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import Data, Settings, TaskSpec
+from suite.tickets.enforce import enforce
+from suite.tickets.mask import Mask
 
 
 def _spec(changes: Mapping[str, Any] | None = None) -> TaskSpec:
@@ -111,6 +113,30 @@ def test_evaluation_plays_the_episodes_of_the_single_learner_and_alters_nothing(
     for slot, streams in enumerate(_streams(spec, 2)):
         learner = A2CLearner(spec, streams, Span(0, 20), Runtime())
         assert (scores[0][slot], scores[1][slot]) == (learner.evaluate("validation"), learner.evaluate("test"))
+
+
+def test_masked_slots_take_the_updates_of_masked_single_learners() -> None:
+    spec = _spec()
+    streams, span = _streams(spec, 3), Span(0, 20)
+    cohort, singles = _cohort(spec, 3, span), [A2CLearner(spec, each, span, Runtime()) for each in streams]
+    generator = torch.Generator().manual_seed(0)
+    masks = []
+    for single in singles:
+        dense = Mask.dense(single.model, spec.prunable)
+        masks.append(Mask({n: torch.rand(kept.shape, generator=generator) < 0.4 for n, kept in dense.items()}))
+    together = Mask({name: torch.stack([mask[name] for mask in masks]) for name in masks[0]})
+    with enforce(cohort.model, cohort.optimizer, together):
+        cohort.advance(5)
+        for name, kept in together.items():
+            parameter = cohort.model.get_parameter(name)
+            assert parameter.grad is not None
+            for values in (parameter.detach(), parameter.grad, cohort.optimizer.state[parameter]["square_avg"]):
+                assert values[kept].any()
+                assert not values[~kept].any()
+    for slot, (single, mask) in enumerate(zip(singles, masks, strict=True)):
+        with enforce(single.model, single.optimizer, mask):
+            single.advance(5)
+        _assert_slot(cohort, slot, single, 1e-5)
 
 
 def test_a_slot_does_not_depend_on_its_neighbours() -> None:

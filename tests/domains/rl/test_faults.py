@@ -112,6 +112,19 @@ def test_a_policy_whose_logits_are_not_finite_has_no_return() -> None:
     assert np.isnan(agent.evaluate("test")["evaluation_return"])
 
 
+def test_a_slot_whose_logits_are_not_finite_has_no_return_and_its_neighbour_has() -> None:
+    spec = task().spec
+    streams = [Streams(spec.hash, 1000 + i) for i in range(2)]
+    agents = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    alone = A2CLearner(spec, streams[0], Span(0, 20), Runtime())
+    with torch.no_grad():
+        for weights in agents.model.parameters():
+            weights[1].fill_(1e30)
+    sound, ruined = agents.evaluate("test")
+    assert sound["evaluation_return"] == alone.evaluate("test")["evaluation_return"]
+    assert np.isnan(ruined["evaluation_return"])
+
+
 def test_a_slot_of_a_cohort_whose_reward_is_no_number_diverges_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = task().spec
     streams = [Streams(spec.hash, 1000 + i) for i in range(2)]

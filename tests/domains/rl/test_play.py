@@ -4,14 +4,17 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from domains.rl import environments
+from domains.rl.learner import A2CLearner
 from suite.choose import choose
 from suite.experiment.errors import RunError
-from suite.experiment.learner import Playing, Span
+from suite.experiment.learner import Film, Playing, Span
 from suite.experiment.loading import builder
 from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
@@ -43,6 +46,23 @@ def test_episodes_are_of_the_runs_own_networks_at_the_density_nearest_to_the_one
         with Image.open(io.BytesIO(episode.gif)) as image:
             assert image.n_frames == pytest.approx(min(300, episode.score) / 2, abs=1)  # type: ignore[attr-defined]
             assert episode.whole == (episode.score < 300)
+
+
+def test_networks_are_trained_again_and_play_on_the_threads_of_the_run(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(self: A2CLearner, *words: Any) -> Film:
+        threads.append(torch.get_num_threads())
+        return play(self, *words)
+
+    play, threads, before = A2CLearner.play, list[int](), torch.get_num_threads()
+    monkeypatch.setattr(A2CLearner, "play", told)
+    torch.set_num_threads(2)
+    try:
+        played(view_of(run), run, 0.36)
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1, 1, 1]
 
 
 def test_a_network_that_came_out_otherwise_is_not_shown(run: Path) -> None:
