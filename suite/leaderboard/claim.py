@@ -6,6 +6,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from suite.experiment.frozen import Frozen
 from suite.experiment.options import Carry
+from suite.experiment.task import Scale
 from suite.leaderboard.fields import Density, Domain, Line, Name, Source, TaskId
 
 
@@ -32,7 +33,7 @@ AGAINST_LAYERWISE: Final = "layerwise"
 
 ClaimArm = Literal["winning", "reinit", "random", "shuffled_layerwise", "shuffled_mask"]
 
-_SINCE_2: Final[dict[str, Any]] = {"arm": "winning", "transfers": (), "substitute_transfers": ()}
+_SINCE_2: Final[dict[str, Any]] = {"arm": "winning", "transfers": (), "substitute_transfers": (), "scales": ()}
 
 
 class Claim(Frozen):
@@ -40,8 +41,9 @@ class Claim(Frozen):
 
     It is about `data` and a model `family`: `tasks` and `transfers` are those of this data set and family, and entries
     of no other count. `substitutes` and `substitute_transfers` stand in for them at the size of a small machine; what
-    is seen there is told beside the claim. It speaks of magnitude pruning with late rewinding by `schedule`, at
-    densities from `densest` to `sparsest`.
+    is seen there is told beside it. With `scales` its tasks are its own at these scales alone: at others, of less
+    data or a smaller network, they are substitutes. It speaks of magnitude pruning with late rewinding by `schedule`,
+    at densities from `densest` to `sparsest`.
 
     `against` is another arm of the same entry; or `source`, the tickets of each transfer's rivals on the same target;
     or `layerwise`, the entry of the same method with one threshold a layer.
@@ -65,6 +67,7 @@ class Claim(Frozen):
     arm: ClaimArm = "winning"
     transfers: tuple[Transfers, ...] = ()
     substitute_transfers: tuple[Transfers, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
     @property
     def all_tasks(self) -> tuple[TaskId, ...]:

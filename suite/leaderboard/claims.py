@@ -79,6 +79,14 @@ class ClaimStanding:
     conclusion: Conclusion
 
     @property
+    def told(self) -> str:
+        """The conclusion, with how many of its own tasks and transfers it is from where not from all."""
+        own = [bool(task.counted) for task in self.tasks if not task.substitute]
+        if all(own) or not any(own):
+            return self.conclusion
+        return f"{self.conclusion} where measured ({sum(own)} of {len(own)})"
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """What is not measured of its own tasks, and what is seen on substitutes, in words.
 
@@ -115,7 +123,8 @@ def weigh(claim: Claim, standings: Iterable[Standing]) -> ClaimStanding:
     Counted are entries of the claim's own method (the task's `imp` or `one-shot`; `validate` sees to it that no other
     is named so), those of each task's newest version at the largest scale, but none at scale smoke.
     """
-    tasks = tuple(_on(claim, setting) for setting in _settings(claim, tuple(standings)))
+    settings = sorted(_settings(claim, tuple(standings)), key=lambda setting: setting.substitute)
+    tasks = tuple(_on(claim, setting) for setting in settings)
     own = [row for task in tasks if not task.substitute for row in task.counted]
     return ClaimStanding(claim, tasks, conclude([row.verdict.verdict for row in own], claim.holds_if))
 
@@ -129,12 +138,24 @@ def _settings(claim: Claim, standings: Sequence[Standing]) -> Iterator[_Setting]
         for task in tasks:
             here = tuple(s for s in standings if s.entry.source is None and s.entry.task.id == task)
             rivals = None
+            here, smaller = _by_scale(claim, here) if not substitute else (here, ())
             if claim.against == AGAINST_LAYERWISE:
                 rivals = tuple(s for s in here if _method(s) == LAYERWISE.get(claim.schedule))
                 here = tuple(s for s in here if _method(s) != LAYERWISE.get(claim.schedule))
             yield _Setting(task, substitute, here, rivals)
+            if smaller:
+                yield _Setting(task, True, smaller)
         for each in transfers:
             yield from _moved(claim, each, substitute, standings)
+
+
+def _by_scale(claim: Claim, standings: Sequence[Standing]) -> tuple[tuple[Standing, ...], tuple[Standing, ...]]:
+    """Entries of a claim's own task at its own scales, and at others."""
+    own = [not claim.scales or s.entry.task.scale in claim.scales for s in standings]
+    return (
+        tuple(s for s, is_own in zip(standings, own, strict=True) if is_own),
+        tuple(s for s, is_own in zip(standings, own, strict=True) if not is_own),
+    )
 
 
 def _moved(claim: Claim, each: Transfers, substitute: bool, standings: Sequence[Standing]) -> Iterator[_Setting]:

@@ -59,7 +59,7 @@ def claim_lines(claims: Iterable[ClaimStanding], width: int) -> list[str]:
     lines: list[str] = []
     for one in claims:
         claim = one.claim
-        lines.append(f"{claim.domain}/{claim.id}: {one.conclusion}")
+        lines.append(f"{claim.domain}/{claim.id}: {one.told}")
         about = f"about {claim.data}, {claim.family}{spoken_of(claim)}; {claim.source.citation}"
         own = [f"{task.task}: {_evidence(row)}" for task in one.tasks if not task.substitute for row in task.counted]
         lines += [wrapped(text, width, "  ") for text in (claim.statement, about, *own, *one.beside)]

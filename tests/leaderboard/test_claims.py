@@ -85,6 +85,27 @@ def test_own_entries_count_whatever_a_substitute_shows() -> None:
     assert found.beside == ("not measured on vision/unseen", "on vision/else (quick): the opposite is seen")
 
 
+def test_a_conclusion_says_of_how_many_of_its_tasks_it_is() -> None:
+    judged = [standing(measured())]
+    assert (
+        weigh(claim(tasks=["vision/toy", "vision/unseen", "vision/more"]), judged).told
+        == "holds where measured (1 of 3)"
+    )
+    assert weigh(claim(tasks=["vision/toy"]), judged).told == "holds"
+    assert weigh(claim(tasks=["vision/unseen", "vision/more"]), judged).told == "not measured"
+
+
+def test_a_task_at_a_smaller_scale_than_the_claims_is_a_substitute() -> None:
+    paper = {"id": "vision/toy", "version": "1.0.0", "hash": "cd" * 32, "scale": "paper"}
+    about = claim(schema_version=2, scales=["paper"], substitutes=["vision/else"])
+    small, large = standing(measured(never)), standing(measured(entry_id="large", task=paper, method=method("imp")))
+    found = weigh(about, [small])
+    assert (found.conclusion, found.beside) == ("not measured", ("on vision/toy (quick): the opposite is seen",))
+    found = weigh(about, [small, large])
+    assert (found.conclusion, found.beside) == ("holds", ("on vision/toy (quick): the opposite is seen",))
+    assert [task.substitute for task in found.tasks] == [False, True, True]
+
+
 def test_a_task_is_the_claims_own_or_a_substitute() -> None:
     with pytest.raises(ValidationError, match="own task and a substitute"):
         claim(tasks=["vision/toy"], substitutes=["vision/toy"])
