@@ -137,25 +137,22 @@ def _settings(claim: Claim, standings: Sequence[Standing]) -> Iterator[_Setting]
     ):
         for task in tasks:
             here = tuple(s for s in standings if s.entry.source is None and s.entry.task.id == task)
-            rivals = None
-            here, smaller = _by_scale(claim, here) if not substitute else (here, ())
-            if claim.against == AGAINST_LAYERWISE:
-                rivals = tuple(s for s in here if _method(s) == LAYERWISE.get(claim.schedule))
-                here = tuple(s for s in here if _method(s) != LAYERWISE.get(claim.schedule))
-            yield _Setting(task, substitute, here, rivals)
-            if smaller:
-                yield _Setting(task, True, smaller)
+            own = tuple(s for s in here if substitute or not claim.scales or s.entry.task.scale in claim.scales)
+            yield _on_task(claim, task, substitute, own)
+            if len(own) < len(here):
+                yield _on_task(claim, task, True, tuple(s for s in here if s not in own))
         for each in transfers:
             yield from _moved(claim, each, substitute, standings)
 
 
-def _by_scale(claim: Claim, standings: Sequence[Standing]) -> tuple[tuple[Standing, ...], tuple[Standing, ...]]:
-    """Entries of a claim's own task at its own scales, and at others."""
-    own = [not claim.scales or s.entry.task.scale in claim.scales for s in standings]
-    return (
-        tuple(s for s, is_own in zip(standings, own, strict=True) if is_own),
-        tuple(s for s, is_own in zip(standings, own, strict=True) if not is_own),
+def _on_task(claim: Claim, task: str, substitute: bool, here: tuple[Standing, ...]) -> _Setting:
+    if claim.against != AGAINST_LAYERWISE:
+        return _Setting(task, substitute, here)
+    layerwise = [_method(s) == LAYERWISE.get(claim.schedule) for s in here]
+    ours, theirs = (
+        tuple(s for s, is_so in zip(here, layerwise, strict=True) if is_so is side) for side in (False, True)
     )
+    return _Setting(task, substitute, ours, theirs)
 
 
 def _moved(claim: Claim, each: Transfers, substitute: bool, standings: Sequence[Standing]) -> Iterator[_Setting]:
