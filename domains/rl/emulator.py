@@ -8,6 +8,7 @@ hands every step to a thread and back, which on one core costs a quarter of the 
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,9 @@ def _smaller(screens: Sequence[Picture], pixels: int) -> list[Picture]:
 
 def rom_path(game: str) -> Path:
     """Where ale-py has a game's ROM; raises UsageError for a game it does not know, RunError where there is none."""
-    import cv2  # noqa: F401  # the first picture needs it: to lack it is told before a run begins
     from ale_py import roms
+
+    import_module("cv2")  # the first picture needs it: that it is missing is told before a run begins
 
     known = roms.get_all_rom_ids()
     if game not in known:

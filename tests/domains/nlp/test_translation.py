@@ -1,5 +1,6 @@
 """The Transformer: causality, padding, cached decoding against teacher forcing, scores."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -55,11 +56,29 @@ def test_attention_drops_weights_in_training_alone() -> None:
     attention, states = Attention(8, 2, dropout=1.0), torch.ones(1, 3, 8)
     memory = attention.project(states)
     assert torch.equal(attention(states, memory, None), attention.out_proj.bias.expand(1, 3, 8))
-    attention.eval()
+    attention.train(False)
     assert not torch.equal(attention(states, memory, None), attention.out_proj.bias.expand(1, 3, 8))
     half, plain = (Attention(8, 2, dropout=p) for p in (0.5, 0.0))
     half.load_state_dict(plain.state_dict())
     assert not torch.equal(half(states, memory, None), plain(states, memory, None))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "multi30k-transformer",
+        "numbers-transformer",
+        pytest.param("multi30k-transformer-fairseq", marks=pytest.mark.fairseq),
+    ],
+)
+def test_a_network_whose_scores_are_not_finite_has_no_score(learner: Make, name: str) -> None:
+    made = learner(name)
+    with torch.no_grad():
+        for parameter in made.model.parameters():
+            parameter.fill_(1e30)
+    found = made.evaluate("test")
+    assert set(found) == {"exact_match", "bleu", "chrf"}
+    assert all(map(math.isnan, found.values()))
 
 
 def test_what_a_task_says_of_dropout_reaches_every_attention() -> None:
