@@ -1,6 +1,6 @@
 """A run in few files, to keep or to send: its requests, all results in one xz file, and its masks as ladders.
 
-    run.json                as in the run's folder
+    run.json                as in the run's folder, but for the folders of its machine
     cells.jsonl.xz          one result a line, each with its SHA-256
     connections.jsonl       one connection a line, each with its SHA-256; there if any was measured
     masks/000000.ladder …   see suite.tickets.ladder
@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError
 from suite.experiment import resultfile
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.frozen import Frozen, digest
+from suite.experiment.request import portable
 from suite.experiment.result import CellResult, ConnectionResult
 from suite.experiment.store import Store
 from suite.files import NotRegular, read_regular, temporary_name, write_file
@@ -68,7 +69,7 @@ def export(store: Store, target: Path) -> tuple[int, int]:
     """Write a run to a folder, or to one file if the target ends in `.zip`; returns numbers of results and masks.
 
     Results and masks of every task and version are kept. Raises UsageError when the target exists or cannot be written,
-    RunError for a damaged result or mask.
+    RunError for a damaged request, result or mask.
     """
     if target.exists():
         raise UsageError(f"{target} exists: name another file or folder")
@@ -76,7 +77,8 @@ def export(store: Store, target: Path) -> tuple[int, int]:
     staged = temporary_name(target)
     try:
         (staged / "masks").mkdir(parents=True)
-        write_file(staged / REQUESTS, lambda file: file.write((store.root / REQUESTS).read_bytes()))
+        requests = portable((store.root / REQUESTS).read_bytes(), store.root / REQUESTS)
+        write_file(staged / REQUESTS, lambda file: file.write(requests))
         contents = _write_contents(store, staged)
         if target.suffix == ".zip":
             write_file(target, lambda file: _zip(staged, file))

@@ -5,11 +5,12 @@ of criterion and arms) is therefore written down when the run is made, and nothi
 """
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path, PurePath
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
@@ -26,6 +27,8 @@ from suite.experiment.transfer import plan_transfer
 
 SCHEMA = 2
 """Version of run.json; the first had no digest, and named plugins by paths that were loaded."""
+
+_REMEDY = "move it away and run the same command again, finished cells are kept"
 
 
 class NamedPlugin(Frozen):
@@ -143,21 +146,46 @@ def written(tables: Sequence[object]) -> bytes:
 
 def from_bytes(content: bytes, path: Path) -> list[Request]:
     """The requests in a `run.json`; raises RunError for anything but what was written there, to the last bit."""
-    remedy = "move it away and run the same command again, finished cells are kept"
-    try:
-        table = json.loads(content)
-        schema, tables = table["schema"], table["requests"]
-        if schema != SCHEMA:
-            raise RunError(f"{path} has schema {schema!r}, this suite reads {SCHEMA}: {remedy}")
-        if content != written(tables):
-            raise ValueError("its content does not have the digest it states")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path} is corrupted ({str(error) or type(error).__name__}): {remedy}") from error
+    tables = _tables(content, path)
     try:
         return [Request.model_validate(each) for each in tables]
     except ValidationError as error:
         reason = " ".join(str(error).splitlines()[:3])
         raise RunError(f"{path} is of another version ({reason}): run again with another --out") from error
+
+
+def portable(content: bytes, path: Path) -> bytes:
+    """A `run.json` to leave this machine: of absolute paths in its commands the last part alone is kept.
+
+    Raises RunError as `from_bytes`, but reads requests of every version.
+    """
+    return written([each | {"command": _without_folders(each["command"])} for each in _tables(content, path)])
+
+
+def _tables(content: bytes, path: Path) -> list[dict[str, Any]]:
+    """Requests as JSON, each a table with its command."""
+    try:
+        table = json.loads(content)
+        schema, tables = table["schema"], table["requests"]
+        if schema != SCHEMA:
+            raise RunError(f"{path} has schema {schema!r}, this suite reads {SCHEMA}: {_REMEDY}")
+        if content != written(tables):
+            raise ValueError("its content does not have the digest it states")
+        for each in tables:
+            if not isinstance(each["command"], str):
+                raise ValueError("a request without its command")
+            shlex.split(each["command"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} is corrupted ({str(error) or type(error).__name__}): {_REMEDY}") from error
+    return list(tables)
+
+
+def _without_folders(command: str) -> str:
+    def short(word: str) -> str:
+        option, equals, value = word.rpartition("=")
+        return option + equals + (PurePath(value).name if PurePath(value).is_absolute() else value)
+
+    return shlex.join(map(short, shlex.split(command)))
 
 
 def needed(request: Request, plugins: Sequence[Path]) -> list[Path]:

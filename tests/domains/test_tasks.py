@@ -12,7 +12,7 @@ from suite.experiment.learner import Learner, Probed, Span
 from suite.experiment.loading import builder
 from suite.experiment.methods import method_changes
 from suite.experiment.registry import Registry
-from suite.experiment.request import from_bytes
+from suite.experiment.request import from_bytes, portable
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
@@ -137,8 +137,10 @@ def test_the_output_layer_is_named_and_pruned_as_the_task_says(task_id: str) -> 
 def test_a_committed_run_is_of_the_present_tasks_and_whole_unless_it_is_going_on(folder: Path) -> None:
     """So `--from` finds every cell, and the README's numbers are those of the task as it is now."""
     run, asked_for = ExportedRun(folder), folder / "run.json"
+    content = asked_for.read_bytes()
+    assert content == portable(content, asked_for)
     missing = found = 0
-    for request in from_bytes(asked_for.read_bytes(), asked_for):
+    for request in from_bytes(content, asked_for):
         asked = request.task
         name, _, step = asked.method.name.partition(" k=")
         task = Registry().find(asked.spec.id)

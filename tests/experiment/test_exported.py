@@ -9,9 +9,10 @@ import pytest
 
 from suite.experiment.adopt import adopt
 from suite.experiment.errors import RunError, UsageError
-from suite.experiment.exported import CELLS, CONTENTS, ExportedRun, export
+from suite.experiment.exported import CELLS, CONTENTS, REQUESTS, ExportedRun, export
 from suite.experiment.frozen import digest
 from suite.experiment.plan import Plan
+from suite.experiment.request import from_bytes, written
 from suite.experiment.runner import asked, make_plan
 from suite.experiment.store import Store
 from tests.experiment.running import run
@@ -86,6 +87,25 @@ def test_an_export_is_no_run_to_go_on_with(finished: tuple[Path, list[Plan]], tm
         Store.open(tmp_path / "out")
     assert ExportedRun.is_one(tmp_path / "out")
     assert not ExportedRun.is_one(finished[0])
+
+
+def test_an_export_says_what_was_typed_but_not_where_its_machine_keeps_it(tmp_path: Path) -> None:
+    typed = "lottery run toy --data /home/one/data --out=/scratch/two --from leaderboards/runs/toy --set name='a b'"
+    plan, store, _ = run(task(levels=0, replicates=1), tmp_path / "run")
+    store.put_requests([asked(plan.task, typed, ())])
+    export(store, tmp_path / "out")
+    (request,) = from_bytes((tmp_path / "out" / REQUESTS).read_bytes(), tmp_path)
+    kept = "lottery run toy --data data --out=two --from leaderboards/runs/toy --set 'name=a b'"
+    assert request == asked(plan.task, kept, ())
+
+
+def test_a_damaged_request_is_not_exported(tmp_path: Path) -> None:
+    plan, store, _ = run(task(levels=0, replicates=1), tmp_path / "run")
+    for command, why in (("lottery run toy --set 'a", "No closing quotation"), (None, "without its command")):
+        table = asked(plan.task, "", ()).model_dump(mode="json") | {"command": command}
+        (tmp_path / "run" / REQUESTS).write_bytes(written([table]))
+        with pytest.raises(RunError, match=why):
+            export(store, tmp_path / "out")
 
 
 def test_a_damaged_cell_is_not_exported(tmp_path: Path) -> None:
