@@ -19,8 +19,6 @@ from suite.experiment.registry import Registry
 from suite.experiment.runtime import Runtime
 from suite.experiment.streams import Streams
 from suite.experiment.task import TaskSpec
-from suite.tickets.enforce import enforce
-from suite.tickets.mask import Mask
 
 GAMES = [task_id for task_id in Registry().ids if task_id.startswith("rl/atari-")]
 
@@ -174,22 +172,6 @@ def test_a_snapshot_of_another_emulator_is_refused() -> None:
     taken.meta["envs"]["emulator"] = "0.1"
     with pytest.raises(RunError, match=r"snapshot is of ale-py 0\.1, .*: delete it, or pip install 'ale-py==0\.1'"):
         _learner(_spec(), 4).restore(taken)
-
-
-def test_masked_weights_of_the_shared_body_stay_exactly_zero() -> None:
-    spec = _spec(scale="smoke", training__optimizer__name="rmsprop")
-    learner = _learner(spec, 4)
-    generator = torch.Generator().manual_seed(0)
-    dense = Mask.dense(learner.model, spec.prunable)
-    mask = Mask({name: torch.rand(kept.shape, generator=generator) < 0.3 for name, kept in dense.items()})
-    with enforce(learner.model, learner.optimizer, mask):
-        learner.advance(4)
-        for name, kept in mask.items():
-            parameter = learner.model.get_parameter(name)
-            assert parameter.grad is not None
-            for tensor in (parameter.detach(), parameter.grad, learner.optimizer.state[parameter]["square_avg"]):
-                assert not tensor[~kept].any()
-                assert tensor[kept].any()
 
 
 def test_the_settings_of_a_network_are_read_from_the_task() -> None:

@@ -36,16 +36,27 @@ def pruned(learner: A2CLearner, mask: Mask) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("task", ["rl/cartpole", "rl/acrobot", "rl/lunarlander"])
-def test_pruned_weights_their_gradients_and_second_moments_are_zero_after_training_and_after_a_file(
-    task: str, tmp_path: Path
+RMSPROP, ADAM = {"square_avg"}, {"exp_avg", "exp_avg_sq"}
+
+
+@pytest.mark.parametrize(
+    ("task", "state"),
+    [
+        ("rl/cartpole", RMSPROP),
+        ("rl/acrobot", RMSPROP),
+        ("rl/lunarlander", RMSPROP),
+        pytest.param("rl/atari-seaquest", ADAM, id="a body that actor and critic share"),
+    ],
+)
+def test_pruned_weights_their_gradients_and_moments_are_zero_after_training_and_after_a_file(
+    task: str, state: set[str], tmp_path: Path
 ) -> None:
     learner, mask = made(task)
     with enforce(learner.model, learner.optimizer, mask):
         learner.advance(4)
         held = pruned(learner, mask)
         taken = learner.snapshot()
-    assert {name.rpartition(" ")[2] for name in held} == {"weight", "gradient", "square_avg"}
+    assert {name.rpartition(" ")[2] for name in held} == {"weight", "gradient", *state}
     assert all(not tensor.any() for tensor in held.values())
     with (tmp_path / "snapshot").open("wb") as file:
         write_snapshot(file, taken)
