@@ -155,7 +155,7 @@ def _flops(spent: EntryCost, expected: float, level_zero: float) -> Iterator[str
 
 
 def remarkable(entry: Measured) -> Iterator[str]:
-    """What a reader should look at twice: better than its own dense network beyond reason, diverged replicates."""
+    """What a reader should look at twice: far better than its own dense network, diverged replicates."""
     metric = entry.metric
     sign = 1 if metric.higher_is_better else -1
     for arm, points in entry.curves.items():
@@ -165,7 +165,10 @@ def remarkable(entry: Measured) -> Iterator[str]:
             spread = stdev(dense) if len(dense) > 1 else 0.0
             gain = sign * (fmean(found) - fmean(dense)) if found and dense else 0.0
             if gain > max(2 * metric.margin, 3 * spread):
-                yield f"{arm} level {point.level} is better than its own dense network by {gain:.4g}, beyond reason"
+                yield (
+                    f"{arm} level {point.level} is better than its own dense network by {gain:.4g}, more "
+                    f"than twice the margin and three of its standard deviations: was it trained to its end?"
+                )
             lost = [str(r) for r, value in enumerate(point.values) if value is None]
             if lost:
                 yield f"{arm} level {point.level}: replicate {', '.join(lost)} diverged, here or before"
