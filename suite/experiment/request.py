@@ -182,8 +182,10 @@ def _tables(content: bytes, path: Path) -> list[dict[str, Any]]:
 
 def _without_folders(command: str) -> str:
     def short(word: str) -> str:
-        option, equals, value = word.rpartition("=")
-        return option + equals + (PurePath(value).name if PurePath(value).is_absolute() else value)
+        if PurePath(word).is_absolute():
+            return PurePath(word).name
+        option, equals, value = word.partition("=")
+        return option + equals + short(value) if equals else word
 
     return shlex.join(map(short, shlex.split(command)))
 

@@ -90,12 +90,12 @@ def test_an_export_is_no_run_to_go_on_with(finished: tuple[Path, list[Plan]], tm
 
 
 def test_an_export_says_what_was_typed_but_not_where_its_machine_keeps_it(tmp_path: Path) -> None:
-    typed = "lottery run toy --data /home/one/data --out=/scratch/two --from leaderboards/runs/toy --set name='a b'"
+    typed = "lottery run toy --data /one/data --out=/k=2 --from leaderboards/runs/toy --set a.b=/c --set name='a b'"
     plan, store, _ = run(task(levels=0, replicates=1), tmp_path / "run")
     store.put_requests([asked(plan.task, typed, ())])
     export(store, tmp_path / "out")
     (request,) = from_bytes((tmp_path / "out" / REQUESTS).read_bytes(), tmp_path)
-    kept = "lottery run toy --data data --out=two --from leaderboards/runs/toy --set 'name=a b'"
+    kept = "lottery run toy --data data --out=k=2 --from leaderboards/runs/toy --set a.b=c --set 'name=a b'"
     assert request == asked(plan.task, kept, ())
 
 
