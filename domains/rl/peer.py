@@ -5,14 +5,14 @@ from typing import Any
 from stable_baselines3 import A2C
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from domains.rl.arguments import arguments
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import Environment
 from domains.rl.models import Model
+from domains.rl.models.mlp import Mlp
 from domains.rl.optimizers import Optimizer
-from suite.experiment.errors import UsageError
 from suite.experiment.task import Data, TaskSpec
 
 ENDLESS = 2**62
@@ -21,20 +21,29 @@ ENDLESS = 2**62
 class StableBaselines3:
     """A2C with a task's network, optimizer and coefficients, in as many environments as the task has.
 
-    Limits on the probability ratio and on advantages, which cost next to nothing, are left out. Raises UsageError for a
-    task with normalised rewards.
+    Observations and rewards that the task has normalised are normalised by stable-baselines3's VecNormalize. Limits on
+    the probability ratio and on advantages, which cost next to nothing, are left out.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
         settings = Coefficients.read(spec.training.settings, "training.settings")
-        if settings.normalize_rewards:
-            raise UsageError(f"{spec.id} normalises rewards, which its peer does not: name another task")
         model, optimizer = Model.of(spec.model), Optimizer.of(spec.training.optimizer)
         atari = spec.data.name == "atari"
         self.name = f"stable-baselines3: {'make_atari_env' if atari else 'make_vec_env'} + A2C"
         self._environments = (
             _games(spec.data, settings.n_envs) if atari else make_vec_env(spec.data.name, settings.n_envs)
         )
+        observations = isinstance(model, Mlp) and model.normalize_observations
+        if observations:
+            model = model.model_copy(update={"normalize_observations": False})
+        if observations or settings.normalize_rewards:
+            self.name += " + VecNormalize"
+            self._environments = VecNormalize(
+                self._environments,
+                norm_obs=observations,
+                norm_reward=settings.normalize_rewards,
+                gamma=settings.gamma,
+            )
         self._agent = A2C(
             model.policy,
             self._environments,

@@ -50,3 +50,9 @@ def test_a_cohort_is_timed_by_the_work_of_all_its_runs() -> None:
         measure(Registry().find("rl/atari-breakout").at("smoke").spec, 1, 1, slots=2)
     with pytest.raises(UsageError, match="a cohort is timed in training alone"):
         measure(spec, 1, 1, scorings=1, slots=2)
+
+
+def test_a_peer_normalises_what_its_task_does() -> None:
+    pytest.importorskip("Box2D", reason="needs the extra `rl`")
+    found = measure(Registry().find("rl/lunarlander").at("smoke").spec, 1, 1).training
+    assert found.sides[0].name == "stable-baselines3: make_vec_env + A2C + VecNormalize"
