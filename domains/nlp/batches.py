@@ -1,4 +1,4 @@
-"""Batches of sentence pairs by the number of their tokens, as fairseq cuts them (`--max-tokens`)."""
+"""Batches of sentence pairs by the number of their tokens (fairseq's `--max-tokens`, but no multiples of 8)."""
 
 import math
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """What language learners read: running text, or sentence pairs, as token ids."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import takewhile
 from typing import Final, Protocol, Self
 
 import torch
@@ -40,6 +41,9 @@ class Sentences:
 
     ids: Tensor
     starts: Tensor
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (row.tolist() for row in self.ids.tensor_split(self.starts[1:-1]))
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Self:
@@ -94,12 +98,13 @@ class Pairs:
 
     def text(self, ids: Iterable[int]) -> str:
         """The words of token ids, up to the first `EOS`."""
-        pieces: list[str] = []
-        for token in ids:
-            if token == EOS:
-                break
-            pieces.append(str(self.tokenizer.id_to_token(token)))
-        return "".join(pieces).replace("▁", " ").strip()
+        return joined(self.tokenizer, ids)
+
+
+def joined(pieces: Pieces, ids: Iterable[int]) -> str:
+    """The words that pieces make, up to the first `EOS`."""
+    found = [str(pieces.id_to_token(token)) for token in takewhile(lambda token: token != EOS, ids)]
+    return "".join(found).replace("▁", " ").strip()
 
 
 def windows(tokens: int, columns: int, length: int) -> int:

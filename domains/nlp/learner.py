@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Final, Self
 
@@ -170,14 +171,13 @@ class LanguageModelLearner(SupervisedLearner):
         return (last - first) * self._columns * self._length
 
     def peers(self) -> Sequence[Peer]:
-        """The same network in a plain loop, and fairseq's."""
+        """The same network in a plain loop, and fairseq's where fairseq is installed."""
         from domains.nlp.peers import Fairseq, PlainLoop
 
-        text = self._text.tokens["train"]
-        return [
-            PlainLoop(self.model, text, self._spec.training),
-            Fairseq(self, self._spec, self._streams, self._span, self._runtime),
-        ]
+        peers: list[Peer] = [PlainLoop(self.model, self._text.tokens["train"], self._spec.training)]
+        with suppress(ModuleNotFoundError):
+            peers.append(Fairseq(self, self._spec, self._streams, self._span, self._runtime))
+        return peers
 
     def probes(self, n: int) -> Sequence[BatchProbe]:
         """`n` windows of text, by a data stream that no epoch uses; the hidden state starts from zeros."""
@@ -318,15 +318,12 @@ class TranslationLearner(SupervisedLearner):
             hypotheses = self.translate(split)
         except Diverged:
             return dict.fromkeys(("exact_match", "bleu", "chrf"), math.nan)
-        references = self._pairs.references.get(split) or self._texts(self._pairs.target[split])
+        references = self._pairs.references.get(split) or [self._pairs.text(ids) for ids in self._pairs.target[split]]
         right = sum(h == r for h, r in zip(hypotheses, references, strict=True))
         return {
             "exact_match": right / len(references),
             **text_scores(hypotheses, references, self._settings.bleu),
         }
-
-    def _texts(self, sentences: data.Sentences) -> list[str]:
-        return [self._pairs.text(row.tolist()) for row in sentences.ids.tensor_split(sentences.starts[1:-1])]
 
     def notes(self) -> Mapping[str, str]:
         """sacrebleu's signatures, and how the pairs were read."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from domains.nlp.data import SPLITS, Pairs, Sentences, fingerprint
+from domains.nlp.data import SPLITS, UNKNOWN, Pairs, Sentences, fingerprint
 from domains.nlp.datasets import PairDataset
 from domains.nlp.kept_pairs import keep_pairs, kept_pairs
 from domains.nlp.parquet import HUB, Column, Hub, sides
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Size = Annotated[int, Field(ge=1)]
 Line = tuple[str, str]
-CUT = 1
+CUT = 2
 """Raised when this module cuts equal files otherwise, or what is kept of them has another form."""
 
 
@@ -47,7 +47,7 @@ class PairFiles(PairDataset):
     train: Size | None = Field(default=None, description="first training pairs that are read; unset: all")
     longest: Size | None = Field(
         default=None,
-        description="a training pair with more tokens on a side, `<eos>` counted, is left out; unset: none",
+        description="a training pair with more tokens on a side, `<eos>` not counted, is left out; unset: none",
     )
     ratio: Annotated[float, Field(ge=1)] | None = Field(
         default=None, description="so is one with more than this many times the tokens of the other side; unset: none"
@@ -97,7 +97,9 @@ class PairFiles(PairDataset):
             split: tuple(target for _, target in lines[split]) for split in ("validation", "test")
         }
         found = _fingerprint(source, target, references, tokenizer)
-        notes = {"data": f"{len(usable)} training pairs; left out: {_told(left_out)}", "data content": found}
+        unknown: Counter[str] = Counter({split: _unknown(source[split]) + _unknown(target[split]) for split in SPLITS})
+        told = f"{len(usable)} training pairs; left out: {_told(left_out)}"
+        notes = {"data": told + (f"; <unk>: {_told(unknown)}" if unknown.total() else ""), "data content": found}
         size = tokenizer.get_vocab_size()
         return Pairs(source, target, references, tokenizer, size, self.declared or found, notes)
 
@@ -146,7 +148,7 @@ class PairFiles(PairDataset):
         return zip(*(encoded(tokenizer, (pair[i] for pair in lines)) for i in (0, 1)), strict=True)
 
     def _fits(self, pair: tuple[list[int], list[int]], left_out: Counter[str]) -> bool:
-        short, long = sorted(len(side) + 1 for side in pair)
+        short, long = sorted(len(side) for side in pair)
         if self.longest and long > self.longest:
             left_out[f"longer than {self.longest} tokens"] += 1
             return False
@@ -158,6 +160,10 @@ class PairFiles(PairDataset):
 
 def _told(left_out: Counter[str]) -> str:
     return ", ".join(f"{count} ({why})" for why, count in left_out.items() if count) or "none"
+
+
+def _unknown(sentences: Sentences) -> int:
+    return int((sentences.ids == UNKNOWN).sum())
 
 
 def _fingerprint(

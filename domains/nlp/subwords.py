@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def byte_pairs(lines: Iterable[str], size: int) -> "Tokenizer":
-    """Byte-pair encoding (Sennrich et al. 2016) of at most `size` types; spaces belong to the following piece."""
+    """Byte-pair encoding (Sennrich et al. 2016) of at most `size` types; spaces belong to the following piece.
+
+    A text's own `<eos>` is text like any other, and is cut into pieces.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     # The library's threads would take the cores of the cells that run beside this one.
@@ -20,6 +23,7 @@ def byte_pairs(lines: Iterable[str], size: int) -> "Tokenizer":
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
     tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -14,8 +14,9 @@ END: Final = "<eos>"
 
 
 class Vocabulary:
-    """The most frequent words of a text, `types` at most with `<unk>` and `<eos>`; of equally frequent ones the first.
+    """The most frequent words of a text, `types` at most with `<unk>` and `<eos>`.
 
+    Of equally frequent ones those come first that are first by code points.
     Ids rise as counts fall: `<unk>` is 0 and `<eos>` 1, the most frequent word 2. A text may have `<unk>` for words of
     its own, as WikiText-2 has; they are the same type.
     """

@@ -116,8 +116,8 @@ def parquet_folder(root: Path | None, name: str, part: str, hub: str | None, bel
         return folder
     if hub is None:
         raise RunError(
-            f"{name}: there is no {parquet_names(part)} in {folder}: {PLACE}, or name a dataset of "
-            "the Hugging Face hub, --set data.settings.hub=OWNER/NAME"
+            f"{name}: there is no {parquet_names(part)} in {folder}: {PLACE}, or fetch those of a dataset of the "
+            f"Hugging Face hub: hf download OWNER/NAME --repo-type dataset --local-dir {folder}"
         )
     from huggingface_hub import snapshot_download
 

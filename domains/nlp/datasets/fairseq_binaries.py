@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from domains.nlp.data import EOS, SPLITS, Pairs, Sentences, fingerprint
+from domains.nlp.data import EOS, SPLITS, UNKNOWN, Pairs, Sentences, fingerprint, joined
 from domains.nlp.datasets import PairDataset
 from suite.experiment.datafiles import PLACE
 from suite.experiment.errors import RunError
@@ -25,7 +25,7 @@ class FairseqBinaries(PairDataset):
     """Sentence pairs as `fairseq-preprocess --joined-dictionary` leaves them; reading them needs the extra `fairseq`.
 
     Their pieces are `@@ ` pieces (subword-nmt) or sentencepiece's. BLEU compares with the joined pieces of the targets,
-    as `fairseq-generate` does, since the binaries have no other text.
+    as `fairseq-generate` does, since the binaries have no other text; a target's `<unk>` equals none of a translation.
     """
 
     name: ClassVar[str] = "fairseq-binaries"
@@ -71,7 +71,12 @@ class FairseqBinaries(PairDataset):
             for split in SPLITS
         )
         found = fingerprint([("dictionary", text), *parts])
-        return Pairs(source, target, {}, _Pieces(symbols[AHEAD:]), len(symbols) - AHEAD, found)
+        known = symbols[AHEAD:]
+        escaped = _Pieces([f"<{symbol}>" if i == UNKNOWN else symbol for i, symbol in enumerate(known)])
+        references: dict[Split, tuple[str, ...]] = {
+            split: tuple(joined(escaped, ids) for ids in target[split]) for split in ("validation", "test")
+        }
+        return Pairs(source, target, references, _Pieces(known), len(known), found)
 
 
 def _sentences(ids: Tensor, lengths: Tensor, origin: str) -> Sentences:
@@ -98,6 +103,8 @@ class _Pieces:
 
     def id_to_token(self, id: int) -> str | None:
         """The piece of one of our ids."""
+        if not 0 <= id < len(self.symbols):
+            return None
         piece = self.symbols[id]
         if self._of_sentencepiece:
             return piece

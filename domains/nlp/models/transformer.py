@@ -1,7 +1,7 @@
 """Encoder-decoder Transformer (Vaswani et al. 2017) in plain torch, with the dimensions, names and start of fairseq.
 
-The start is that of P2's time (fairseq up to 0.9): Xavier, biases of zero. Since 0.10 fairseq leaves fully connected
-layers to torch's own start.
+The start is that of P2's time (fairseq up to 0.9): Xavier, biases of zero, but those of queries, keys and values, which
+are torch's. Since 0.10 fairseq leaves fully connected layers to torch's own start.
 
 One tensor per projection, so that a mask meets q, k and v apart; where `shared` is true, one embedding serves source,
 target and softmax (P2, after Ott et al. 2018). Attention is written out: it is fast at short lengths and can be

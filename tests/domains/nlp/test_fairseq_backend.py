@@ -181,6 +181,13 @@ def test_what_fairseq_preprocessed_is_read_and_learned_from(task: Callable[..., 
     assert made.model.encoder.embed_tokens.num_embeddings == found.size  # type: ignore[union-attr]
 
 
+def test_an_unknown_word_of_a_target_equals_none_of_a_translation(tmp_path: Path) -> None:
+    preprocess(tmp_path / "pair", GERMAN, "--joined-dictionary", "--thresholdsrc", "3")
+    found = pairs(binaries(tmp_path / "pair"), tmp_path)
+    assert [found.text(ids) for ids in found.target["test"]] == ["eins zwei", "<unk>"]
+    assert found.references["test"] == ("eins zwei", "<<unk>>")
+
+
 def test_binaries_that_cannot_be_used_are_refused_by_what_is_wrong(tmp_path: Path) -> None:
     preprocess(tmp_path / "apart", GERMAN)
     with pytest.raises(

@@ -13,6 +13,7 @@ from packaging import markers
 from packaging.requirements import Requirement
 
 from domains.nlp import fairseq_backend as backend
+from suite.bench.peer import measure
 from suite.experiment import domain as domain_module
 from suite.experiment.domain import domains
 from suite.experiment.errors import RunError, UsageError
@@ -158,3 +159,8 @@ def test_fairseq_is_imported_in_one_module_alone() -> None:
         ):
             importing.add(path.relative_to(ROOT).as_posix())
     assert importing == {"domains/nlp/fairseq_backend.py"}
+
+
+def test_a_language_model_is_timed_beside_the_plain_loop_alone() -> None:
+    found = measure(Registry().find("nlp/kjv-lstm").at("smoke").spec, 1, 1).training
+    assert [side.name for side in found.sides] == ["torch.nn.LSTM in a plain loop", "learner"]

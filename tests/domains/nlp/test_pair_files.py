@@ -62,6 +62,20 @@ def test_one_sided_empty_and_overlong_training_pairs_are_left_out_and_counted(tm
     )
 
 
+def test_limits_count_pieces_without_the_end_of_a_sentence(tmp_path: Path) -> None:
+    write(tmp_path, [("dog", "dog dog"), ("dog dog", "dog dog dog"), ("dog", "dog")])
+    assert "left out: 1 (one side more than 1.5 times as long);" in read(tmp_path, ratio=1.5).notes["data"]
+    assert "left out: 1 (longer than 2 tokens);" in read(tmp_path, longest=2).notes["data"]
+
+
+def test_a_sentences_own_end_mark_is_text_and_unknown_signs_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, [*TRAIN, ("A <eos> dog <pad>.", "Ein <unk> Hund.")], test=[("A 日 dog.", "Ein Hund 本.")])
+    found = read(tmp_path, train=4)
+    assert found.text(found.source["train"].padded()[3].tolist()) == "A <eos> dog <pad>."
+    assert found.text(found.target["train"].padded()[3].tolist()) == "Ein <unk> Hund."
+    assert found.notes["data"] == "4 training pairs; left out: none; <unk>: 2 (test)"
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_an_unusable_pair_to_score_on_is_an_error(tmp_path: Path, split: str) -> None:
     write(tmp_path, **{split: [*HELD_OUT[split], ("A dog.", None)]})

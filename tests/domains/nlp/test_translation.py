@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from domains.nlp import learner as learners
 from domains.nlp.data import EOS, PAD
 from domains.nlp.learner import TranslationLearner
 from domains.nlp.models.transformer import Attention, EncoderDecoder, KeyValue, Transformer, positions
-from domains.nlp.scores import signatures, text_scores
+from domains.nlp.scores import Tokens, signatures, text_scores
+from suite.experiment.supervised import evaluating
 
 Make = Callable[..., TranslationLearner]
 
@@ -130,7 +132,6 @@ def test_positions_continue() -> None:
 
 def test_an_epoch_takes_each_pair_once(learner: Make) -> None:
     made = learner("numbers-transformer")
-    made.batches(0)[0]
     assert sorted(row for step in range(8) for row in made._rows_of(step)[0].tolist()) == list(range(64))
     rows = [tuple(r[r != PAD].tolist()) for step in range(8) for r in made.batches(step)[0][1]]
     assert len(rows) == len(set(rows)) == 64
@@ -149,6 +150,31 @@ def test_exact_match_counts_equal_strings(learner: Make, monkeypatch: pytest.Mon
 def test_a_missing_translation_is_refused_where_sacrebleu_would_compare_the_rest() -> None:
     with pytest.raises(ValueError, match="1 hypotheses for 2 references: one for each is needed"):
         text_scores(["eins"], ["eins", "zwei"], "char")
+
+
+@pytest.mark.parametrize("tokens", ["char", "13a"])
+def test_bleu_counts_what_the_task_says_and_notes_say_so(
+    learner: Make, monkeypatch: pytest.MonkeyPatch, tokens: Tokens
+) -> None:
+    made = learner("numbers-transformer", training__settings__bleu=tokens)
+    near = [f"{text}e" for text in made._pairs.references["test"]]
+    monkeypatch.setattr(made, "translate", lambda split: near)
+    assert f"tok:{tokens}" in made.notes()["bleu"]
+    # Characters nearly all agree; words, of which each text is one, do nowhere.
+    assert (made.evaluate("test")["bleu"] > 50) == (tokens == "char")
+
+
+def test_each_sentence_gets_its_own_translation_by_a_search_of_like_lengths(
+    learner: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = learner("numbers-transformer", last=150, training__total_steps=150, training__settings__beam=2)
+    made.advance(150)
+    monkeypatch.setattr(learners, "SENTENCES_AT_ONCE", 5)
+    sources = made._pairs.source["test"]
+    with evaluating(made.model):
+        alone = [made.search(sources.padded(torch.tensor([row])))[0] for row in range(len(sources))]
+    assert made.translate("test") == [made._pairs.text(ids) for ids in alone]
+    assert len({*made.translate("test")}) > 3
 
 
 def test_perfect_translations_score_a_hundred_and_the_signature_says_how() -> None:
