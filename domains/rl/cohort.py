@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from domains.rl.coefficients import Coefficients
 from domains.rl.environments import make
 from domains.rl.learner import SPLITS, A2CLearner, trace_every
-from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
+from domains.rl.moments import NormalizedRewards
+from domains.rl.stacked import StackedPolicy
 from domains.rl.vectorised import Environments
 from suite.experiment import snapshot as dense
 from suite.experiment.errors import RunError, UsageError, told
@@ -27,71 +28,6 @@ from suite.experiment.task import TaskSpec
 
 SINGLE_ONLY = ("ratio_clamp", "advantage_clip", "evaluation_envs")
 """Settings that `A2CLearner` has and a cohort has not."""
-
-
-class StackedLinear(nn.Module):
-    """`slots` linear layers side by side: (slots, batch, in) -> (slots, batch, out)."""
-
-    def __init__(self, slots: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(slots, outputs, inputs))
-        self.bias = nn.Parameter(torch.empty(slots, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The layers' outputs."""
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2))
-
-
-class StackedFeatures(nn.Module):
-    """What the slots' policies see of their observations, (slots, batch, size): as they are, or normalised."""
-
-    def __init__(self, single: nn.Module, slots: int) -> None:
-        super().__init__()
-        if isinstance(single, NormalizedObservations):
-            self.moments = Moments(single.features_dim, (slots,))
-        elif single.state_dict():
-            raise UsageError(f"a cohort stacks multilayer perceptrons, not {type(single).__name__}: take --exec single")
-
-    def forward(self, observations: Tensor) -> Tensor:
-        """Features of the same shape."""
-        return self.moments(observations) if hasattr(self, "moments") else observations
-
-    def update(self, observations: Tensor) -> None:
-        """Take in what the slots observed, (slots, n, size)."""
-        if hasattr(self, "moments"):
-            self.moments.update(observations)
-
-
-class StackedPolicy(nn.Module):
-    """stable-baselines3's actor-critic policy for several slots, under the same parameter names.
-
-    Raises UsageError for another policy than one of multilayer perceptrons.
-    """
-
-    def __init__(self, single: nn.Module, slots: int) -> None:
-        super().__init__()
-        self.features_extractor = StackedFeatures(single.get_submodule("features_extractor"), slots)
-        # stable-baselines3 has the one module under three names.
-        self.pi_features_extractor = self.vf_features_extractor = self.features_extractor
-        extractor = single.get_submodule("mlp_extractor")
-        self.mlp_extractor = nn.Module()
-        for name in ("policy_net", "value_net"):
-            layers = (_stacked(layer, slots) for layer in extractor.get_submodule(name).children())
-            self.mlp_extractor.add_module(name, nn.Sequential(*layers))
-        self.action_net = _stacked(single.get_submodule("action_net"), slots)
-        self.value_net = _stacked(single.get_submodule("value_net"), slots)
-        if hasattr(single, "reward_moments"):
-            self.reward_moments = Moments(1, (slots,))
-
-    def actor(self, observations: Tensor) -> Tensor:
-        """Log probabilities, (slots, batch, actions)."""
-        hidden = self.mlp_extractor.get_submodule("policy_net")(self.features_extractor(observations))
-        return torch.log_softmax(self.action_net(hidden), 2)
-
-    def critic(self, observations: Tensor) -> Tensor:
-        """Values, (slots, batch)."""
-        hidden = self.mlp_extractor.get_submodule("value_net")(self.features_extractor(observations))
-        return self.value_net(hidden).squeeze(2)  # type: ignore[no-any-return]
 
 
 class A2CCohort:
@@ -296,7 +232,8 @@ class A2CCohort:
         self._environments.finished.clear()
         if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
             for i, trace in enumerate(self._traces):
-                trace.append({"step": self._step, "training_return": self._training_return(i)})
+                if self._returns[i]:
+                    trace.append({"step": self._step, "training_return": self._training_return(i)})
 
     def _training_return(self, slot: int) -> float:
         running = self._environments.running.reshape(len(self._streams), -1)[slot]
@@ -330,7 +267,3 @@ def _drawn(probabilities: Tensor, generators: Sequence[torch.Generator]) -> Any:
 def _sd(advantages: Tensor) -> Tensor:
     steps, slots, environments = advantages.shape
     return advantages.transpose(0, 1).reshape(slots, -1).std(1).view(1, slots, 1).expand(steps, slots, environments)
-
-
-def _stacked(layer: nn.Module, slots: int) -> nn.Module:
-    return StackedLinear(slots, layer.in_features, layer.out_features) if isinstance(layer, nn.Linear) else layer

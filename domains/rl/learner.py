@@ -2,17 +2,15 @@
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from stable_baselines3 import A2C
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import nn
 
 from domains.rl.a2c import ClippedA2C
@@ -23,6 +21,7 @@ from domains.rl.models import Model
 from domains.rl.moments import Moments, NormalizedObservations, NormalizedRewards
 from domains.rl.optimizers import Optimizer
 from domains.rl.playing import film, mean_return
+from domains.rl.rollout import WholeRollout
 from suite.experiment import snapshot as dense
 from suite.experiment.component import Components
 from suite.experiment.errors import Diverged, UsageError
@@ -144,8 +143,9 @@ class A2CLearner:
     def evaluate(self, split: Split) -> dict[str, float]:
         """`evaluation_return`: mean of `evaluation_episodes` new episodes, actions sampled, starts of the split's own.
 
-        `training_return`: mean of the last `window` training episodes (P2's metric, the same for every split). Returns
-        are undiscounted and unscaled. A policy whose logits are not finite has the return NaN.
+        `training_return`: mean of the last `window` training episodes (P2's metric, the same for every split), or, if
+        none has ended, of what those in progress have got so far. Returns are undiscounted and unscaled. A policy whose
+        logits are not finite has the return NaN.
         """
         episodes = self._settings.evaluation_episodes
         together, seed = self._settings.evaluation_envs or episodes, self._evaluation_seed(split)
@@ -162,7 +162,7 @@ class A2CLearner:
         return film(self.model, self._spec.data, self._evaluation_seed(split), most)
 
     def trace(self) -> Sequence[Mapping[str, float]]:
-        """`training_return` at up to 100 steps."""
+        """`training_return` at up to 100 steps, from the end of the first episode on."""
         return list(self._trace)
 
     def recalibrate(self, n: int) -> None:
@@ -210,7 +210,8 @@ class A2CLearner:
         self._step += 1
         self._returns.extend(value for _, value in self._environments.finished)
         self._environments.finished.clear()
-        if (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last:
+        due = (self._step - self._span.first) % trace_every(self._span) == 0 or self._step == self._span.last
+        if due and self._returns:
             self._trace.append({"step": self._step, "training_return": self._training_return()})
 
     def _update_moments(self) -> None:
@@ -226,7 +227,6 @@ class A2CLearner:
         return self.rate * self._factor(self._step)
 
     def _training_return(self) -> float:
-        # Before the first episode ends, what the running ones have got so far.
         return float(np.mean(self._returns if self._returns else self._environments.running))
 
     def _evaluation_seed(self, split: Split) -> int:
@@ -246,34 +246,6 @@ class A2CLearner:
 
     def _random_states(self) -> list[torch.Tensor]:
         return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in self._cuda)]
-
-
-class WholeRollout(RolloutBuffer):
-    """A rollout buffer that hands out the whole rollout in its own order.
-
-    A2C takes one step on all of it, so that stable-baselines3's shuffle would change nothing but the order of sums, at
-    the price of drawing from numpy's global random state.
-    """
-
-    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
-        """One batch: the rollout, flattened environment by environment."""
-        assert self.full
-        assert batch_size is None
-        observations = self.swap_and_flatten(self.observations).reshape(-1, *self.obs_shape)
-        pictures = observations.dtype == np.uint8  # handed on as they are: as float32 they are four times as large
-        yield RolloutBufferSamples(
-            self.to_torch(observations if pictures else observations.astype(np.float32, copy=False), copy=not pictures),
-            *(
-                self.to_torch(self.swap_and_flatten(array).astype(np.float32, copy=False).reshape(shape))
-                for array, shape in (
-                    (self.actions, (-1, self.action_dim)),
-                    (self.values, (-1,)),
-                    (self.log_probs, (-1,)),
-                    (self.advantages, (-1,)),
-                    (self.returns, (-1,)),
-                )
-            ),
-        )
 
 
 def _of_logits(error: Exception) -> bool:

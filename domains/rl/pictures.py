@@ -1,5 +1,6 @@
 """What gymnasium draws of an environment."""
 
+import os
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from suite.experiment.errors import RunError
 
 def drawn(single: gym.Env[Any, Any]) -> NDArray[np.uint8]:
     """The picture of an environment without wrappers, (height, width, 3); RunError without pygame."""
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame looks for a screen, and complains if there is none
     single.render_mode = "rgb_array"
     try:
         return np.asarray(single.render(), dtype=np.uint8)

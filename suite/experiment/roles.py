@@ -21,13 +21,15 @@ def tensors_of(spec: TaskSpec, role: str) -> tuple[str, ...]:
 def pruned_by(spec: TaskSpec, method: Method) -> tuple[str, ...]:
     """The tensors that a method prunes, in the task's order: its masks have these and no others.
 
-    Raises UsageError for a role that the task does not have, or without any prunable tensor in it.
+    Raises UsageError for a role that the task does not have, and for one with none or all of its prunable tensors.
     """
     if method.role == ALL:
         return spec.prunable
     names = tensors_of(spec, method.role)
     if not names:
         raise UsageError(f"role = {method.role!r}: {spec.id} has no prunable tensor of it; take another, or {ALL}")
+    if names == spec.prunable:
+        raise UsageError(f"role = {method.role!r}: all that {spec.id} prunes at {spec.scale} is of it; take {ALL}")
     return names
 
 

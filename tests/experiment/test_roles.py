@@ -56,6 +56,13 @@ def test_a_role_that_nothing_can_be_pruned_of_is_refused_before_anything_runs(ro
         make_plan(roled(role))
 
 
+def test_a_role_of_all_that_is_pruned_is_refused() -> None:
+    """Its tickets would be those of pruning all, under another name."""
+    whole = read_task('roles = {whole = ["*"]}\n' + toy.TOML, "toy.toml").at("smoke", {"role": "whole"})
+    with pytest.raises(UsageError, match=r"role = 'whole': all that toy/points prunes at smoke is of it; take all"):
+        make_plan(whole)
+
+
 def test_a_role_whose_pattern_fits_no_parameter_is_refused() -> None:
     wrong = ROLES.replace('"0.*"', '"mlp.*"')
     with pytest.raises(UsageError, match=r"roles\.front = 'mlp\.\*' matches no parameter"):

@@ -5,10 +5,11 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from domains.rl.vectorised import Environments
 from suite.experiment.component import Component
@@ -27,6 +28,15 @@ class Environment(Component):
     def fingerprint(self) -> str | None:
         """SHA-256 of what makes the environment behave as it does; None: that of a rollout, see `fingerprint`."""
         return None
+
+
+class Timed(Environment):
+    """A kind of environment whose episodes have a limit of steps, and whose rewards have a scale."""
+
+    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
+    reward_scale: float = Field(
+        description="factor on the rewards that the agent sees; returns are reported without it"
+    )
 
 
 def make(data: Data, envs_per_seed: int, seeds: Sequence[int]) -> Environments:

@@ -1,27 +1,21 @@
 """The environment `Acrobot-v1`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.envs.classic_control.acrobot import AcrobotEnv
 from numpy.typing import NDArray
-from pydantic import Field
 
-from domains.rl.environments import Environment
+from domains.rl.environments import Timed
 from domains.rl.episodes import Array, ArrayEpisodes
 from domains.rl.pictures import drawn
 
 
-class AcrobotV1(Environment):
+class AcrobotV1(Timed):
     """Two links, to be swung above a height by a torque on the joint between them (Sutton 1996)."""
 
     name: ClassVar[str] = "Acrobot-v1"
-
-    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
-    reward_scale: float = Field(
-        description="factor on the rewards that the agent sees; returns are reported without it"
-    )
 
     def make(self, envs_per_seed: int, seeds: Sequence[int]) -> "Acrobot":
         """gymnasium's own equations of motion, vectorised."""

@@ -1,27 +1,21 @@
 """The environment `CartPole-v1`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
 from numpy.typing import NDArray
-from pydantic import Field
 
-from domains.rl.environments import Environment
+from domains.rl.environments import Timed
 from domains.rl.episodes import Array, ArrayEpisodes
 from domains.rl.pictures import drawn
 
 
-class CartPoleV1(Environment):
+class CartPoleV1(Timed):
     """A pole on a cart, to be kept upright by pushes to the left and right (Barto, Sutton and Anderson 1983)."""
 
     name: ClassVar[str] = "CartPole-v1"
-
-    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
-    reward_scale: float = Field(
-        description="factor on the rewards that the agent sees; returns are reported without it"
-    )
 
     def make(self, envs_per_seed: int, seeds: Sequence[int]) -> "CartPole":
         """gymnasium's own dynamics, vectorised."""
@@ -39,15 +33,15 @@ class CartPole(ArrayEpisodes):
     ) -> None:
         # Typed loosely: gymnasium declares the state, an array of shape (4, num_envs), as None.
         self._dynamics: Any = CartPoleVectorEnv(envs_per_seed * len(seeds))
+        self._drawing: Any = CartPoleEnv()
         spaces = self._dynamics.single_observation_space, self._dynamics.single_action_space
         super().__init__(envs_per_seed, seeds, *spaces, max_episode_steps, reward_scale)
         self.reset()
 
     def picture(self, environment: int) -> NDArray[np.uint8]:
         """Cart and pole, as gymnasium draws them."""
-        single = CartPoleEnv()
-        single.state = self.state[:, environment].copy()
-        return drawn(single)
+        self._drawing.state = self.state[:, environment].copy()
+        return drawn(self._drawing)
 
     def _move(self, actions: Array) -> tuple[Array, Array]:
         self._dynamics.state = self.state

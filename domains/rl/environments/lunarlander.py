@@ -1,26 +1,20 @@
 """The environment `LunarLander-v3`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled, DeprecatedEnv, UnregisteredEnv
-from pydantic import Field
 
-from domains.rl.environments import Environment
+from domains.rl.environments import Timed
 from domains.rl.replayed import Replayed
 from suite.experiment.errors import RunError
 
 
-class LunarLanderV3(Environment):
+class LunarLanderV3(Timed):
     """A lander, to be set down between two flags by its three engines; Box2D computes how it moves."""
 
     name: ClassVar[str] = "LunarLander-v3"
-
-    max_episode_steps: Annotated[int, Field(ge=1)] = Field(description="steps after which an episode is cut off")
-    reward_scale: float = Field(
-        description="factor on the rewards that the agent sees; returns are reported without it"
-    )
 
     def make(self, envs_per_seed: int, seeds: Sequence[int]) -> Replayed:
         """gymnasium's own environments, one after the other.

@@ -6,7 +6,7 @@ from pydantic import Field
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from domains.rl.models import Model
-from domains.rl.models.convolutional import Body, Convolution, OneBody
+from domains.rl.models.convolutional import Convolution, Convolutional, OneBody
 
 
 class NatureCnn(Model):
@@ -24,9 +24,4 @@ class NatureCnn(Model):
         """Three convolutions and one layer of 512 units."""
         layers = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
         convolutions = tuple(Convolution(filters=f, kernel=k, stride=s) for f, k, s in layers)
-        return {
-            "features_extractor_class": Body,
-            "features_extractor_kwargs": {"convolutions": convolutions, "hidden": (512,)},
-            "net_arch": [],
-            "ortho_init": self.orthogonal,
-        }
+        return Convolutional(convolutions=convolutions, hidden=(512,), orthogonal=self.orthogonal).arguments

@@ -1,7 +1,9 @@
 """A2C with limits on the probability ratio and on advantages is stable-baselines3's A2C where they do not bind."""
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from stable_baselines3 import A2C
@@ -9,11 +11,11 @@ from torch import Tensor
 
 from domains.rl.a2c import ClippedA2C
 from domains.rl.environments.cartpole import CartPole
-from domains.rl.learner import WholeRollout
+from domains.rl.rollout import WholeRollout
 
 
-def _after_an_update(kind: type[A2C], shift: float = 0.0, **limits: Any) -> tuple[Tensor, A2C]:
-    """Weights after one update; `shift` is what the log probabilities of the rollout are lowered by."""
+def _after_an_update(kind: type[A2C], shift: float = 0.0, lower: float = 0.0, **limits: Any) -> tuple[Tensor, A2C]:
+    """Weights after one update; the rollout's log probabilities are lowered by `shift`, its advantages by `lower`."""
     agent = kind(
         "MlpPolicy", CartPole(4, seeds=[0]), n_steps=8, seed=0, device="cpu", rollout_buffer_class=WholeRollout,
         ent_coef=0.01, **limits,
@@ -24,6 +26,7 @@ def _after_an_update(kind: type[A2C], shift: float = 0.0, **limits: Any) -> tupl
         assert agent.env is not None
         agent.collect_rollouts(agent.env, callback, agent.rollout_buffer, agent.n_steps)
     agent.rollout_buffer.log_probs -= shift
+    agent.rollout_buffer.advantages -= lower
     agent.train()
     return torch.cat([p.detach().flatten() for p in agent.policy.parameters()]), agent
 
@@ -37,25 +40,31 @@ def test_limits_that_do_not_bind_change_no_bit_and_those_that_do_change_the_upda
     assert not torch.equal(plain, tight)
 
 
-def test_the_ratio_weighs_the_policys_gradient_up_to_its_clamp() -> None:
-    """A policy that has become e times as fond of what it did counts it e times, or as often as the clamp allows."""
-    plain, _ = _after_an_update(ClippedA2C, ratio_clamp=100.0)
-    clamped, _ = _after_an_update(ClippedA2C, shift=1.0, ratio_clamp=1.0)
-    weighted, _ = _after_an_update(ClippedA2C, shift=1.0, ratio_clamp=100.0)
-    torch.testing.assert_close(plain, clamped)
-    assert float((weighted - plain).abs().max()) > 1e-4
+@pytest.mark.parametrize(("clamp", "factor"), [(100.0, math.e), (1.5, 1.5), (1.0, 1.0)])
+def test_a_policy_fonder_of_what_it_did_counts_it_by_the_ratio_up_to_its_clamp(clamp: float, factor: float) -> None:
+    _, plain = _after_an_update(A2C)
+    _, weighted = _after_an_update(ClippedA2C, shift=1.0, ratio_clamp=clamp)
+    assert _logged(weighted, "policy_loss") == pytest.approx(factor * _logged(plain, "policy_loss"), rel=1e-5)
+    assert _logged(weighted, "value_loss") == _logged(plain, "value_loss")
 
 
-@pytest.mark.parametrize("advantage_clip", [0.5, 100.0])
-def test_advantages_are_clipped_and_the_critics_targets_are_not(
-    advantage_clip: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a policy of no say in the loss, the update is the critic's alone: no clip can change it."""
-    monkeypatch.setattr(WholeRollout, "compute_returns_and_advantage", _only_returns)
-    critics_alone, _ = _after_an_update(ClippedA2C, advantage_clip=1e-9)
-    clipped, _ = _after_an_update(ClippedA2C, advantage_clip=advantage_clip)
-    assert torch.equal(critics_alone, clipped)
+def test_a_policy_less_fond_of_what_it_did_counts_it_by_the_ratio_however_small() -> None:
+    _, plain = _after_an_update(A2C)
+    _, weighted = _after_an_update(ClippedA2C, shift=-2.0, ratio_clamp=1.5)
+    assert _logged(weighted, "policy_loss") == pytest.approx(math.exp(-2) * _logged(plain, "policy_loss"), rel=1e-5)
 
 
-def _only_returns(self: WholeRollout, last_values: Tensor, dones: Any) -> None:
-    self.returns[:], self.advantages[:] = 5.0, 0.0
+@pytest.mark.parametrize("share", [0.1, 0.5, 2.0])
+def test_advantages_are_clipped_on_either_side_and_the_critics_targets_are_not(share: float) -> None:
+    _, plain = _after_an_update(A2C, lower=4.0)
+    buffer = plain.rollout_buffer
+    assert buffer.advantages.min() < -2 < 2 < buffer.advantages.max()
+    limit = share * float(abs(buffer.advantages).max())
+    _, clipped = _after_an_update(ClippedA2C, lower=4.0, advantage_clip=limit)
+    by_hand = -(np.clip(buffer.advantages, -limit, limit) * buffer.log_probs).mean()
+    assert _logged(clipped, "policy_loss") == pytest.approx(float(by_hand), rel=1e-4)
+    assert _logged(clipped, "value_loss") == _logged(plain, "value_loss")
+
+
+def _logged(agent: A2C, loss: str) -> float:
+    return float(agent.logger.name_to_value[f"train/{loss}"])

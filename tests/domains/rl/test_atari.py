@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -68,8 +69,9 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Starts]:
     restart = Emulator.restart
 
     def watched(self: Emulator) -> None:
+        no_ops = np.random.default_rng([self._seed, self.games]).integers(1, self._noop_max, endpoint=True)
         restart(self)
-        found.setdefault(self._seed, []).append((self.games, self.frames))
+        found.setdefault(self._seed, []).append((self.games, int(no_ops)))
 
     monkeypatch.setattr(Emulator, "restart", watched)
     return found
@@ -77,7 +79,13 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> dict[int, Starts]:
 
 @pytest.mark.parametrize(
     ("game", "pixels", "grey", "steps"),
-    [("breakout", 84, True, 260), ("seaquest", 42, True, 420), ("seaquest", 42, False, 60)],
+    [
+        ("breakout", 84, True, 260),
+        ("seaquest", 42, True, 420),
+        ("seaquest", 42, False, 60),
+        ("berzerk", 42, True, 400),  # its frames are counted from before its first
+        ("qbert", 42, True, 500),
+    ],
 )
 def test_games_are_those_of_stable_baselines3s_wrappers(
     game: str, pixels: int, grey: bool, steps: int, starts: dict[int, Starts], monkeypatch: pytest.MonkeyPatch
@@ -119,6 +127,20 @@ def test_games_are_those_of_stable_baselines3s_wrappers(
         differences = np.abs(np.stack(seen).astype(int) - np.moveaxis(np.stack(others), -1, 2))
         assert differences.max() <= 16
         assert (differences > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("before", "lives", "terminated", "ends"),
+    [(3, 2, False, True), (3, 3, False, False), (1, 0, False, False), (1, 0, True, True)],
+)
+def test_the_last_life_ends_an_episode_when_the_game_is_over(
+    before: int, lives: int, terminated: bool, ends: bool
+) -> None:
+    """Some games have no life left for some frames before they are over: that is one end, not two."""
+    games = Games(settings("breakout"), 1, [SEED])
+    last: Any = SimpleNamespace(lives=lives, terminated=terminated, frames=9)
+    games.games, games._lives = [last], [before]
+    assert games._ends(0) == ends
 
 
 def test_a_game_goes_on_from_its_state() -> None:

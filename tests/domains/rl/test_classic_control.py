@@ -189,7 +189,7 @@ def test_the_rewind_step_of_the_paper_task_is_its_first_epoch_of_twenty(task: st
 @pytest.mark.parametrize("task", TASKS)
 def test_the_random_ticket_of_the_paper_task_is_trained_at_each_of_twenty_levels(task: str) -> None:
     options = Registry().find(task).at("paper").options
-    assert (options.arms, options.levels, options.at) == (("winning", "random"), 20, None)
+    assert (options.arms, options.levels, options.at) == (("winning", "reinit", "random"), 20, None)
 
 
 def test_an_error_of_gymnasium_is_no_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:

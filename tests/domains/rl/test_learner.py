@@ -205,6 +205,32 @@ def test_the_evaluation_return_is_the_mean_of_as_many_first_episodes_as_the_task
     assert found == pytest.approx(np.mean(list(first.values())))
 
 
+def test_as_many_environments_play_as_there_are_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {"training.settings.evaluation_episodes": 2, "training.settings.evaluation_envs": 5}
+    learner = _learner(Span(0, 2), spec=_spec("smoke", few))
+    played: list[int] = []
+    step_wait = CartPole.step_wait
+    monkeypatch.setattr(CartPole, "step_wait", lambda self: (played.append(self.num_envs), step_wait(self))[1])
+    learner.evaluate("test")
+    assert set(played) == {2}
+
+
+@pytest.mark.parametrize("kind", ["single", "cohort"])
+def test_a_trace_begins_with_the_end_of_the_first_episode(kind: str) -> None:
+    """What an episode in progress has got so far is no return: at -1 a step, Acrobot's would begin near 0 and fall."""
+    spec, span = Registry().find("rl/acrobot").at("smoke").spec, Span(0, 20)
+    streams = Streams(spec.hash, 1000)
+    if kind == "single":
+        single = A2CLearner(spec, streams, span, Runtime())
+        single.advance(20)
+        trace = single.trace()
+    else:
+        cohort = A2CCohort(spec, [streams], span, Runtime())
+        cohort.advance(20)
+        (trace,) = cohort.traces()
+    assert list(trace) == []
+
+
 def test_a_learner_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     learner = _learner(Span(0, 2))

@@ -2,7 +2,10 @@
 
 import base64
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,11 @@ from suite.run import run_tasks, write
 from tests.commands import lottery
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["single", "cohort"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("played") / "run"
     options = {"executor": "inline", "levels": 2, "replicates": 2, "arms": ("winning", "random"), "at": (2,)}
+    options |= {"exec": request.param}
     run_tasks(choose(["rl/cartpole"], "smoke", [], options, [], []), folder, [], [], "lottery run")
     return folder
 
@@ -97,6 +101,13 @@ def test_a_run_without_such_cells_and_a_page_that_is_not_written_are_refused(run
     run_tasks(choose(["rl/cartpole"], "smoke", [], options, [], []), tmp_path / "run", [], [], "lottery run")
     with pytest.raises(RunError, match=r"--play 0\.4: no task of .* dense, winning, random at one density"):
         played(view_of(tmp_path / "run"), tmp_path / "run", 0.4)
+
+
+def test_nothing_is_said_of_a_screen_that_is_not_there() -> None:
+    code = "from domains.rl.environments.cartpole import CartPole; print(CartPole(1, [0]).picture(0).shape)"
+    without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "SDL_VIDEODRIVER")}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=without)
+    assert (shown.stdout.split()[-3:], shown.stderr) == (["(400,", "600,", "3)"], "")
 
 
 @pytest.mark.parametrize("task_id", ["rl/acrobot", "rl/lunarlander", "rl/atari-breakout"])
