@@ -76,7 +76,7 @@ def test_a_truncated_file_and_one_without_the_columns_are_named(tmp_path: Path) 
 
 def test_a_missing_folder_is_told_with_the_remedies(tmp_path: Path) -> None:
     names = r"train\.parquet or train-00000-of-…\.parquet"
-    words = rf"cifar10-jpeg: there is no {names} in \S+/cifar10-jpeg: .*--data DIR or LOTTERY_DATA, .*hf download OWNER/NAME"
+    words = rf"cifar10-jpeg: there is no {names} in \S+/cifar10-jpeg: .*LOTTERY_DATA, .*hf download OWNER/NAME"
     with pytest.raises(RunError, match=words):
         jpeg(tmp_path)
 
