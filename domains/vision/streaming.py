@@ -1,6 +1,7 @@
 """Batches of image files: read, decoded and augmented by worker processes while a network trains."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -158,7 +159,7 @@ class Ahead:
         try:
             found = next(self._batches)
         except (RuntimeError, OSError) as error:  # a worker was killed, or has no memory to hand its batch over in
-            self._end()
+            self._kill()
             raise RunError(
                 f"a process that reads images failed ({in_a_line(error)}): give it more (shared) memory, or fewer "
                 "processes by --workers"
@@ -169,6 +170,15 @@ class Ahead:
         if isinstance(found, RunError):
             raise found
         return found
+
+    def _kill(self) -> None:
+        """End what is left of the workers, of which one has failed."""
+        shut_down = getattr(self._batches, "_shutdown_workers", None)  # there is none where no process reads
+        if shut_down is not None:
+            # While it waits for the others it raises the failure once more: in its own `__del__` nobody could catch it.
+            with suppress(RuntimeError):
+                shut_down()
+        self._end()
 
     def _end(self) -> None:
         self.next, self._batches = None, iter(())
