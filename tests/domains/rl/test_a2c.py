@@ -48,6 +48,16 @@ def test_a_policy_fonder_of_what_it_did_counts_it_by_the_ratio_up_to_its_clamp(c
     assert _logged(weighted, "value_loss") == _logged(plain, "value_loss")
 
 
+def test_the_ratio_is_a_weight_that_no_gradient_goes_through() -> None:
+    plain, _ = _after_an_update(A2C)
+    clamped, _ = _after_an_update(ClippedA2C, shift=1.0, ratio_clamp=1.0)
+    loose, _ = _after_an_update(ClippedA2C, ratio_clamp=100.0)
+    weighted, _ = _after_an_update(ClippedA2C, shift=1.0, ratio_clamp=100.0)
+    torch.testing.assert_close(plain, clamped)
+    torch.testing.assert_close(plain, loose)
+    assert float((weighted - plain).abs().max()) > 1e-4
+
+
 def test_a_policy_less_fond_of_what_it_did_counts_it_by_the_ratio_however_small() -> None:
     _, plain = _after_an_update(A2C)
     _, weighted = _after_an_update(ClippedA2C, shift=-2.0, ratio_clamp=1.5)
