@@ -39,7 +39,7 @@ class A2CCohort:
     def __init__(self, spec: TaskSpec, streams: Sequence[Streams], span: Span, runtime: Runtime) -> None:
         if runtime.device != "cpu":
             raise UsageError(
-                f"device {runtime.device!r}: a cohort of A2C runs trains on the CPU; take device cpu or no cohort"
+                f"device {runtime.device!r}: a cohort of A2C runs trains on the CPU; take device cpu or --exec single"
             )
         self._settings = Coefficients.read(spec.training.settings, "training.settings")
         for name in SINGLE_ONLY:

@@ -158,7 +158,7 @@ class A2CLearner:
         return {"evaluation_return": fresh, "training_return": self._training_return()}
 
     def play(self, split: Split, most: int) -> Film:
-        """One new episode of those of a split, actions sampled; at most `most` pictures."""
+        """One further episode, its start and actions from a split's seed; at most `most` pictures."""
         return film(self.model, self._spec.data, self._evaluation_seed(split), most)
 
     def trace(self) -> Sequence[Mapping[str, float]]:

@@ -262,13 +262,15 @@ def _gif(episode: Episode, slug: str, folder: Path) -> str:
 
 
 def _csv(cells: Iterable[CellResult]) -> str:
-    """Every cell with its score (empty: diverged) and its key, one a line."""
-    text = io.StringIO()
+    """Every cell with its score (empty: diverged), its key and its other test scores, one a line."""
+    found, text = list(cells), io.StringIO()
+    further = sorted({name for cell in found for name in cell.test if name != cell.metric})
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("arm", "level", "replicate", "density", "value", "diverged", "key"))
-    for cell in cells:
-        value = "" if cell.value is None else repr(cell.value)
-        rows.writerow((cell.arm, cell.level, cell.replicate, repr(cell.density), value, cell.diverged, cell.key))
+    rows.writerow(("arm", "level", "replicate", "density", "value", "diverged", "key", *further))
+    for cell in found:
+        value, *others = ("" if score is None else repr(score) for score in (cell.value, *map(cell.test.get, further)))
+        place = cell.arm, cell.level, cell.replicate, repr(cell.density)
+        rows.writerow((*place, value, cell.diverged, cell.key, *others))
     return text.getvalue()
 
 

@@ -41,12 +41,16 @@ class Convolution(Settings):
 class Body(BaseFeaturesExtractor):
     """[N, frames, H, W] in [0, 1] -> [N, units of the last layer].
 
-    Raises UsageError when the convolutions leave nothing of the picture.
+    Raises UsageError for observations that are no pictures, and when the convolutions leave nothing of the picture.
     """
 
     def __init__(self, observations: Space[Any], convolutions: Sequence[Convolution], hidden: Sequence[int]) -> None:
         super().__init__(observations, hidden[-1])
-        assert observations.shape is not None
+        if observations.shape is None or len(observations.shape) != 3:
+            raise UsageError(
+                f"the model's convolutions need pictures, not observations of shape {observations.shape}: "
+                "take model.name=mlp"
+            )
         channels, height, width = observations.shape
         layers: list[nn.Module] = []
         for one in convolutions:

@@ -27,6 +27,7 @@ def _after_an_update(kind: type[A2C], shift: float = 0.0, lower: float = 0.0, **
         agent.collect_rollouts(agent.env, callback, agent.rollout_buffer, agent.n_steps)
     agent.rollout_buffer.log_probs -= shift
     agent.rollout_buffer.advantages -= lower
+    agent._current_progress_remaining = 0.5  # half-way down a falling learning rate
     agent.train()
     return torch.cat([p.detach().flatten() for p in agent.policy.parameters()]), agent
 
@@ -38,6 +39,15 @@ def test_limits_that_do_not_bind_change_no_bit_and_those_that_do_change_the_upda
     tight, _ = _after_an_update(ClippedA2C, advantage_clip=largest / 4)
     assert torch.equal(plain, loose)
     assert not torch.equal(plain, tight)
+
+
+@pytest.mark.parametrize("settings", [{"normalize_advantage": True}, {"learning_rate": lambda left: 7e-4 * left}])
+def test_limits_that_do_not_bind_leave_all_other_settings_at_work(settings: dict[str, Any]) -> None:
+    usual, _ = _after_an_update(A2C)
+    plain, _ = _after_an_update(A2C, **settings)
+    loose, _ = _after_an_update(ClippedA2C, **settings, advantage_clip=1e6)
+    assert torch.equal(plain, loose)
+    assert not torch.equal(plain, usual)
 
 
 @pytest.mark.parametrize(("clamp", "factor"), [(100.0, math.e), (1.5, 1.5), (1.0, 1.0)])

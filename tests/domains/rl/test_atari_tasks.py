@@ -144,6 +144,11 @@ def test_a_picture_too_small_for_the_convolutions_is_refused() -> None:
         _spec(data__settings__pixels=8)
 
 
+def test_convolutions_are_refused_where_there_are_no_pictures() -> None:
+    with pytest.raises(UsageError, match=r"need pictures, not observations of shape \(4,\): take model\.name=mlp"):
+        Registry().find("rl/cartpole").at("smoke", {"model.name": "nature-cnn"})
+
+
 def test_a_restored_learner_goes_on_bit_for_bit() -> None:
     """A life has been lost and a game has ended by then."""
     spec = _spec(

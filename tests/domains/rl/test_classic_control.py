@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -57,6 +57,25 @@ def test_acrobots_move_as_gymnasiums_single_one() -> None:
     assert (goals + limits, limits) == (len(vector.finished), 3)
     assert goals >= 3
     assert sorted(value for _, value in vector.finished)[:3] == [-120.0] * 3
+
+
+@pytest.mark.parametrize("start", [(-2.8, -2.9, 12.5, -28.2), (1.9, 2.5, -12.5, 28.2)])
+def test_acrobots_turn_no_faster_than_gymnasiums(start: tuple[float, ...]) -> None:
+    vector, single = Acrobot(1, seeds=[0]), cast(Any, gym.make("Acrobot-v1").unwrapped)
+    single.reset(seed=0)
+    vector.state[:, 0] = single.state = np.array(start)
+    vector.step(np.array([2]))
+    single.step(2)
+    np.testing.assert_allclose(vector.state[:, 0], single.state, rtol=1e-9)
+    assert np.abs(vector.state[2:, 0]).tolist() == [4 * np.pi, 9 * np.pi]
+
+
+def test_a_goal_reached_in_the_last_step_is_no_truncation() -> None:
+    vector = Acrobot(1, seeds=[0], max_episode_steps=1)
+    vector.state[:, 0] = [np.pi, 0.0, 0.0, 0.0]
+    _, _, dones, infos = vector.step(np.array([1]))
+    assert dones[0]
+    assert not infos[0]["TimeLimit.truncated"]
 
 
 @pytest.mark.parametrize("make", [lambda: Acrobot(5, seeds=[1]), lambda: landers(5)], ids=["arrays", "Box2D"])
