@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -168,6 +169,13 @@ def test_every_cell_is_in_the_file_beside_the_page_with_its_key(folder: Path, te
     assert float(found["winning-3-2"]["value"]) == papers("winning", 3, 2)
     assert (found["random-4-1"]["value"], found["random-4-1"]["diverged"]) == ("", "True")
     assert 'href="vision-toy.csv"' in text
+
+
+def test_the_file_has_every_further_test_score(tmp_path: Path) -> None:
+    cells = [cell.model_copy(update={"test": {**cell.test, "zeal": cell.level / 2}}) for cell in view(papers).cells]
+    write_report(RunView("x", "lottery run", (replace(view(papers), cells=tuple(cells)),)), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "vision-toy.csv").open()))
+    assert [float(row["zeal"]) for row in rows] == [int(row["level"]) / 2 for row in rows]
 
 
 def test_the_findings_begin_with_the_verdict_over_all_densities(tmp_path: Path) -> None:
