@@ -30,7 +30,10 @@ class Registry:
     def _add(self, tasks: Iterable[TaskFile]) -> None:
         for task in tasks:
             if task.id in self._files:
-                raise UsageError(f"task {task.id!r} of {task.origin} exists already in {self._files[task.id].origin}")
+                raise UsageError(
+                    f"task {task.id!r} of {task.origin} exists already in {self._files[task.id].origin}: give it an "
+                    f'id of its own, such as id = "mine/{task.id.split("/")[-1]}"'
+                )
             self._files[task.id] = task
 
     @property

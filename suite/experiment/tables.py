@@ -1,5 +1,6 @@
 """How the tables of task files are put together: one over another, several tasks out of one, steps or epochs."""
 
+import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,7 +80,8 @@ def extended(
 ) -> dict[str, Any]:
     """A task file's table over the fragments that its `extends` names, in their order; those may extend others.
 
-    A variant may extend fragments of its own, which lie over the file and under the variant.
+    A name is that of a file beside the one it stands in. A variant may extend fragments of its own, which lie over the
+    file and under the variant.
 
     Raises UsageError for an `extends` that is no list of names, and for fragments that extend each other in a circle.
     """
@@ -88,7 +90,8 @@ def extended(
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"{origin}: extends = {names!r}: a list of file names is needed")
     base: dict[str, Any] = {}
-    for name in names:
+    folder = posixpath.dirname(within[-1]) if within else ""
+    for name in (posixpath.normpath(posixpath.join(folder, name)) for name in names):
         if name in within:
             raise UsageError(f"{origin}: extends goes in a circle: {' -> '.join((*within, name))}")
         base = merged(base, extended(fragment(name), fragment, name, (*within, name)))

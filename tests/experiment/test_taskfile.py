@@ -53,11 +53,12 @@ def at(text: str, **changes: Any) -> Task:
 
 
 def test_fragments_are_merged_in_order_and_the_file_over_them(tmp_path: Path) -> None:
+    """What a fragment extends lies beside it."""
     (tmp_path / "fragments").mkdir()
     (tmp_path / "fragments" / "one.toml").write_text(
         "[training]\nbatch = 8\ntotal_steps = 10\n[scales.quick]\ntraining.batch = 4"
     )
-    (tmp_path / "fragments" / "two.toml").write_text('extends = ["fragments/one.toml"]\n[training]\ntotal_steps = 20')
+    (tmp_path / "fragments" / "two.toml").write_text('extends = ["one.toml"]\n[training]\ntotal_steps = 20')
     (tmp_path / "base.toml").write_text(TOML)
     text = 'extends = ["base.toml", "fragments/two.toml"]\nid = "toy/other"\n[training]\noptimizer = {lr = 0.5}'
     (task,) = read_tasks(text, "other.toml", fragments=folder_of(tmp_path))
