@@ -1,5 +1,6 @@
 """What a task is: data, model, training and metric at one scale, and the hash by which a leaderboard knows it."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -28,8 +29,8 @@ class Data(Frozen):
         if found != self.fingerprint:
             raise RunError(
                 f"data {self.name} have fingerprint {found}, the task was defined on {self.fingerprint[:12]}…: install "
-                f"the package versions that the task's extra names; or, of settings changed on purpose, add --set "
-                f"data.fingerprint={found}"
+                f"the package versions that the task's extra names; or, of settings changed on purpose, state "
+                f"data.fingerprint in the task's file, or add --set data.fingerprint={found}"
             )
 
 
@@ -77,7 +78,10 @@ class TaskMetric(Metric):
 
     lowest: float | None = Field(default=None, description="least value that a score can have")
     highest: float | None = Field(default=None, description="greatest value that a score can have")
-    measured_on: str = Field(default="the test set", description="what the test score is measured on")
+    measured_on: str = Field(
+        default="the test set",
+        description="what the test score is measured on; {name} stands for a number of training.settings",
+    )
 
     @property
     def stated(self) -> Metric:
@@ -146,6 +150,12 @@ class TaskSpec(Frozen):
     def domain(self) -> str:
         """First part of the id: `vision`, `rl`, `nlp`."""
         return self.id.split("/")[0]
+
+    @property
+    def measured_on(self) -> str:
+        """What the test score is measured on, such as 100 fresh episodes where the task plays so many."""
+        numbers = self.training.settings
+        return re.sub(r"{(\w+)}", lambda named: str(numbers.get(named[1], named[0])), self.metric.measured_on)
 
     @property
     def hash(self) -> str:

@@ -33,6 +33,9 @@ METHOD_KEYS = (*Method.model_fields, EPOCHS_FOR["rewind_step"])
 SET = "--set"
 """The origin of a task that a command line changed."""
 
+MOST_SHOWN, LONGEST_SHOWN = 2, 20
+"""Changed settings that a title names, and characters of a value in it."""
+
 Checked = TypeVar("Checked", bound=BaseModel)
 
 
@@ -136,10 +139,12 @@ class TaskFile:
         method, options = (self._table(name, table.pop(name, {})) for name in ("method", "run"))
         table["scale"] = scale
         method = merged(method, {key: value for key, value in changes.items() if key in METHOD_KEYS})
-        for key, value in changes.items():
-            if key not in METHOD_KEYS:
-                table = changed(table, key, value)
-                table["version"] = f"{str(table.get('version')).removesuffix('+changed')}+changed"
+        own = {key: value for key, value in changes.items() if key not in METHOD_KEYS}
+        for key, value in own.items():
+            table = changed(table, key, value)
+        if own:
+            table["version"] = f"{str(table.get('version')).removesuffix('+changed')}+changed"
+            table["title"] = f"{table.get('title')}, with {_shortly(own)}"
         training = table.get("training")
         schedule = training.get("schedule") if isinstance(training, dict) else None
         with _prefixed(self.origin):
@@ -167,6 +172,12 @@ class TaskFile:
         if not isinstance(value, dict):
             raise UsageError(f"{self.origin}: {name} = {value!r}: a table is needed")
         return value
+
+
+def _shortly(changes: Mapping[str, Any]) -> str:
+    """What a command line changed, as a title has room for it."""
+    texts = [f"{key} = {text if len(text := str(value)) <= LONGEST_SHOWN else '…'}" for key, value in changes.items()]
+    return ", ".join(texts[:MOST_SHOWN]) + (f" and {len(texts) - MOST_SHOWN} more" if texts[MOST_SHOWN:] else "")
 
 
 def draft(table: Mapping[str, Any], spec: Callable[[Mapping[str, Any]], TaskSpec]) -> TaskSpec:

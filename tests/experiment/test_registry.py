@@ -33,8 +33,9 @@ def test_every_built_in_task_reads_at_every_scale_one_of_them_for_tests() -> Non
         task = registry.find(task_id)
         assert "smoke" in task.scales
         assert {"lite", "quick"} <= set(task.scales) or task_id not in STARTERS
-        hashes = {task.at(scale).spec.hash for scale in task.scales}
-        assert len(hashes) == len(task.scales)
+        specs = [task.at(scale).spec for scale in task.scales]
+        assert len({spec.hash for spec in specs}) == len(specs)
+        assert not any("{" in spec.measured_on for spec in specs)
 
 
 def test_the_quickstart_asks_for_what_it_promises() -> None:
@@ -91,7 +92,19 @@ def test_the_hash_changes_with_every_number_and_not_with_words() -> None:
 def test_a_changed_task_says_so_in_its_version() -> None:
     task = read_task(TOML, "toy.toml").at("smoke", {"training.total_steps": 41})
     assert task.spec.version == "1.0.0+changed"
+    assert task.spec.title == "Points on a plane, with training.total_steps = 41"
     assert read_task(TOML, "toy.toml").at("smoke", {"rewind_step": 3}).spec.version == "1.0.0"
+
+
+def test_the_title_of_a_task_with_much_changed_stays_short() -> None:
+    changes = {"data.fingerprint": "f" * 64, "training.total_steps": 41, "training.batch": 8}
+    title = read_task(TOML, "toy.toml").at("smoke", changes).spec.title
+    assert title == "Points on a plane, with data.fingerprint = …, training.total_steps = 41 and 1 more"
+
+
+def test_what_a_score_is_measured_on_has_the_numbers_of_the_settings() -> None:
+    changes = {"metric.measured_on": "clips at {clip}, {other}", "training.settings.clip": 3.0}
+    assert read_task(TOML, "toy.toml").at("smoke", changes).spec.measured_on == "clips at 3.0, {other}"
 
 
 @pytest.mark.parametrize(
