@@ -16,6 +16,7 @@ from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import CARRIES, RunOptions
 from suite.experiment.plan import LADDER, RANDOM
 from suite.experiment.registry import Registry
+from suite.experiment.task import CHANGED
 from suite.experiment.taskfile import METHOD_KEYS, SET, Source, Task, nearest_key
 
 LARGEST = 2**53
@@ -50,7 +51,7 @@ def choose(
                 )
             task = (replace(file, origin=SET) if asked else file).at(at, {**method, **asked})
             if "name" not in asked and asked.keys() & set(METHOD_KEYS):
-                task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}+changed"}))
+                task = replace(task, method=task.method.model_copy(update={"name": f"{task.method.name}{CHANGED}"}))
             chosen.append(replace(task, options=_changed(task.options, options)))
     return _united(chosen)
 

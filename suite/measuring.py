@@ -35,6 +35,11 @@ def measured(tasks: Sequence[Task], wanted: bool | None) -> Timed:
         spec = task.spec
         if not (spec.scale == MEASURED_SCALE if wanted is None else wanted):
             timed.append(task)
+            if spec.changed:
+                notes[spec.id, spec.hash] = (
+                    f"{spec.id}: time and FLOPs of a step are the task's own, before what --set changed; "
+                    "--measure takes the time here"
+                )
             continue
         work = _work(spec)
         if work not in found:

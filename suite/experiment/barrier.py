@@ -15,8 +15,8 @@ def check_error(metric: TaskMetric, task: str) -> None:
     if (metric.lowest, metric.highest) != (0.0, 1.0):
         raise UsageError(
             f"{task} is measured by {metric.name!r}, which is no share between 0 and 1, so that it has no error in "
-            "percentage points: choose a task in accuracy, or state metric.lowest = 0.0 and metric.highest = 1.0 in "
-            "its file"
+            "percentage points: choose a task in accuracy, or if it is such a share, state metric.lowest = 0.0 and "
+            "metric.highest = 1.0 in its file"
         )
 
 

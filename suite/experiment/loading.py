@@ -26,7 +26,7 @@ def cohort_builder(spec: TaskSpec) -> BuildCohort:
 
 @contextmanager
 def installed(spec: TaskSpec) -> Iterator[None]:
-    """A library that is missing while a task's learner is imported or built is a RunError that names the remedy."""
+    """A library that is missing or broken while a task's learner is imported or built is a RunError that names it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -37,6 +37,12 @@ def installed(spec: TaskSpec) -> Iterator[None]:
             raise RunError(f"{spec.id} needs {error.name!r}, which is {extra.left_out}") from error
         package = f"'{(extra or domain).install}'" if domain else error.name
         raise RunError(f"{spec.id} needs {error.name!r}, which is not installed: pip install {package}") from error
+    except ImportError as error:
+        named = (error.name or "").split(".")[0]
+        if named in ("suite", spec.learner.split(".")[0]):
+            raise
+        what = f"{named!r}" if named else "a library"
+        raise RunError(f"{spec.id} needs {what}, which is installed but cannot be loaded: {error}") from error
 
 
 def _load(reference: str, spec: TaskSpec) -> object:

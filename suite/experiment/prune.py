@@ -41,7 +41,8 @@ def make_masks(
             made, equal = pruned(cell, learner, mask, step, weights_of)
         except TicketError as error:
             if not step.optional:
-                impossible.append(TicketError(f"no ticket of level {cell.level + step.level} can be made: {error}"))
+                what = f"no ticket of level {cell.level + step.level} can be made by {step.method.criterion}"
+                impossible.append(TicketError(f"{what}: {error}"))
             continue
         if equal:
             remarks.append(_remark(cell, step, equal))

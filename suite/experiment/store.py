@@ -8,6 +8,7 @@ and may be deleted at any time, as may the ledgers (see `suite.experiment.ledger
 import errno
 import json
 import logging
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -80,8 +81,13 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """An existing run; raises UsageError when there is none."""
-        if (root / "contents.json").is_file():
-            raise UsageError(f"{root} is an exported run: take it over with `lottery run … --from {root}`")
+        if (root / "contents.json").is_file() or zipfile.is_zipfile(root):
+            raise UsageError(
+                f"{root} is an exported run: take it over with the command that made it, `command` in its run.json, "
+                f"and --from {root}"
+            )
+        if root.is_file():
+            raise UsageError(f"{root} is neither the folder of a run nor a whole zip file of one: export it again")
         if not (root / "run.json").is_file():
             raise UsageError(f"no run in {root}: it has no run.json; `lottery run` makes one")
         return cls(root)

@@ -16,6 +16,9 @@ Value = TypeAliasType("Value", "Number | list[Value] | dict[str, Value]")
 
 Settings = dict[str, Value]
 
+CHANGED = "+changed"
+"""The end of the version of a task that a command line changed."""
+
 
 class Data(Frozen):
     """The data of a task: `fingerprint` is the SHA-256 of what the learner reads, checked when it is loaded."""
@@ -150,6 +153,11 @@ class TaskSpec(Frozen):
     def domain(self) -> str:
         """First part of the id: `vision`, `rl`, `nlp`."""
         return self.id.split("/")[0]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a command line changed it."""
+        return self.version.endswith(CHANGED)
 
     @property
     def measured_on(self) -> str:

@@ -22,7 +22,7 @@ from suite.experiment.explain import nearest, refusal
 from suite.experiment.method import Method
 from suite.experiment.options import Carry, RunOptions
 from suite.experiment.tables import EPOCHS_FOR, changed, dotted, extended, merged, refuse_two_units, variants
-from suite.experiment.task import Scale, TaskSpec
+from suite.experiment.task import CHANGED, Scale, TaskSpec
 
 Fragments = Callable[[str], str]
 """The text of a file that `extends` names; raises UsageError when there is none."""
@@ -143,7 +143,7 @@ class TaskFile:
         for key, value in own.items():
             table = changed(table, key, value)
         if own:
-            table["version"] = f"{str(table.get('version')).removesuffix('+changed')}+changed"
+            table["version"] = f"{str(table.get('version')).removesuffix(CHANGED)}{CHANGED}"
             table["title"] = f"{table.get('title')}, with {_shortly(own)}"
         training = table.get("training")
         schedule = training.get("schedule") if isinstance(training, dict) else None

@@ -87,7 +87,7 @@ def _mode(found: Verification) -> str:
 
 def _power(found: Verification) -> str:
     """What would have been seen: of one cell, and of a shift of all scores of an arm."""
-    one = "" if found.chance is None else f"; one changed cell was drawn with a chance of {found.chance:.0%} or more"
+    one = "" if found.chance is None else f"; {_drawn(found.chance)}"
     if found.bit_for_bit:
         return f"power: any change of a cell trained again is seen{one}"
     shifts = ", ".join(f"{name} {shift:.3g}" for name, shift in smallest_shift(found).items())
@@ -96,6 +96,12 @@ def _power(found: Verification) -> str:
         f"power: a shift of all scores is seen in 95 of 100 cases from: {shifts}; of one cell drawn beyond {far:.3g}; "
         f"of a mask beyond {1 - LEAST_SHARED:.0%} of its survivors{one}"
     )
+
+
+def _drawn(chance: float) -> str:
+    if not chance:
+        return "of winning alone a cell was drawn: one that is changed in another arm is not seen"
+    return f"one changed cell was drawn with a chance of {chance:.{0 if chance >= 0.01 else 2}%} or more"
 
 
 def _cell_line(found: Verification, cell: CellCheck) -> str:

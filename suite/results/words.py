@@ -193,7 +193,8 @@ def masks_missing(masks: Sequence[MissingMask]) -> str:
     more = f" and {len(masks) - MOST_MASKS} more" if len(masks) > MOST_MASKS else ""
     return sentence(
         f"{count(len(masks), 'mask')} of finished cells {'is' if len(masks) == 1 else 'are'} missing: "
-        f"{', '.join(named)}{more}; the same `lottery run` makes {'it' if len(masks) == 1 else 'them'} again"
+        f"{', '.join(named)}{more}; the same `lottery run` makes {'it' if len(masks) == 1 else 'them'} again, "
+        "or says why it cannot"
     )
 
 

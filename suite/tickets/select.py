@@ -157,7 +157,7 @@ def _flat(scores: Mapping[str, Tensor], mask: Mask, name: str) -> Tensor:
     if score.shape != mask[name].shape:
         raise TicketError(f"scores of {name!r} have shape {tuple(score.shape)}, the mask has {tuple(mask[name].shape)}")
     if torch.isnan(score[mask[name]]).any():
-        raise TicketError(f"scores of {name!r} are NaN: the model it was scored on has diverged")
+        raise TicketError(f"scores of {name!r} are NaN: the weights are not finite, or the criterion is at fault")
     return score.flatten()
 
 

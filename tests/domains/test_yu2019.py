@@ -68,3 +68,10 @@ def test_the_same_work_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert timed == ["rl/atari-krull", "rl/cartpole"]
     assert [task.spec.cost.seconds_per_step for task in found.tasks] == [1, 1, 2]
     assert found.notes[1].endswith("(that of rl/atari-krull, whose step is the same work)")
+
+
+def test_a_plan_says_whose_time_it_is_where_a_command_line_changed_the_task() -> None:
+    (chosen,) = choose(["rl/cartpole"], "smoke", [], {}, ["training.total_steps=30"], [])
+    (note,) = measured([chosen], None).notes
+    assert note.startswith("rl/cartpole: time and FLOPs of a step are the task's own, before what --set changed")
+    assert not measured(choose(["rl/cartpole"], "smoke", [], {}, ["rewind_step=3"], []), None).notes

@@ -60,6 +60,24 @@ def test_a_missing_library_of_a_domain_is_told_with_what_its_manifest_installs(s
         builder(spec)
 
 
+def test_a_library_that_cannot_be_loaded_is_no_fault_of_the_suite(sounds: Path) -> None:
+    (sounds / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object', name='cv2')")
+    text = TOML.replace("toy/points", "sound/points").replace("tests.experiment.toy:Toy", "sounds_of_mine.it:")
+    (sounds / "tasks" / "points.toml").write_text(text)
+    spec = Registry().find("sound/points").at("smoke").spec
+    with pytest.raises(RunError, match=r"sound/points needs 'cv2', which is installed but cannot be loaded: libGL"):
+        builder(spec)
+
+
+def test_a_learner_whose_own_import_is_wrong_is_not_excused_as_a_library(sounds: Path) -> None:
+    (sounds / "__init__.py").write_text("from suite.experiment import no_such_name")
+    text = TOML.replace("toy/points", "sound/points").replace("tests.experiment.toy:Toy", "sounds_of_mine.it:")
+    (sounds / "tasks" / "points.toml").write_text(text)
+    spec = Registry().find("sound/points").at("smoke").spec
+    with pytest.raises(ImportError, match="no_such_name"):
+        builder(spec)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

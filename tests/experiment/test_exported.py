@@ -89,6 +89,20 @@ def test_an_export_is_no_run_to_go_on_with(finished: tuple[Path, list[Plan]], tm
     assert not ExportedRun.is_one(finished[0])
 
 
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [(0, "is an exported run: take it over with"), (50, "nor a whole zip file of one: export")],
+)
+def test_of_a_zip_file_it_is_said_what_it_is(
+    cut: int, words: str, finished: tuple[Path, list[Plan]], tmp_path: Path
+) -> None:
+    export(Store.open(finished[0]), tmp_path / "out.zip")
+    whole = (tmp_path / "out.zip").read_bytes()
+    (tmp_path / "out.zip").write_bytes(whole[: len(whole) - cut])
+    with pytest.raises(UsageError, match=words):
+        Store.open(tmp_path / "out.zip")
+
+
 def test_an_export_says_what_was_typed_but_not_where_its_machine_keeps_it(tmp_path: Path) -> None:
     typed = "lottery run toy --data /one/data --out=/k=2 --from leaderboards/runs/toy --set a.b=/c --set name='a b'"
     plan, store, _ = run(task(levels=0, replicates=1), tmp_path / "run")

@@ -141,7 +141,7 @@ def test_nothing_is_hidden(text: str) -> None:
     assert "<td>diverged</td>" in text
     assert "<td>missing</td>" in text
     assert "reinit 1" in text
-    assert "38 of 39 cells finished, 1 diverged" in text
+    assert "smoke, imp: 38 of 39 cells finished, 1 diverged" in text
     assert f"{papers('reinit', 2, 1):.4g}" in text
     assert "a verdict takes 3" in text
 

@@ -19,7 +19,8 @@ class LunarLanderV3(Timed):
     def make(self, envs_per_seed: int, seeds: Sequence[int]) -> Replayed:
         """gymnasium's own environments, one after the other.
 
-        Raises ModuleNotFoundError without Box2D, and RunError with a gymnasium that has no such environment.
+        Raises ModuleNotFoundError without Box2D, ImportError with one that cannot be loaded, and RunError with a
+        gymnasium that has no such environment.
         """
         return Replayed(self._single, envs_per_seed, seeds, self.max_episode_steps, self.reward_scale)
 
@@ -27,7 +28,9 @@ class LunarLanderV3(Timed):
         try:
             return gym.make(self.name, disable_env_checker=True).unwrapped
         except DependencyNotInstalled as error:
-            raise ModuleNotFoundError(str(error), name="Box2D") from error
+            broken = type(error.__cause__) is ImportError
+            kind = ImportError if broken else ModuleNotFoundError
+            raise kind(str(error.__cause__ or error), name="Box2D") from error
         except (UnregisteredEnv, DeprecatedEnv) as error:
             raise RunError(
                 f"gymnasium {gym.__version__} has no {self.name}: pip install 'gymnasium>=1.1,<=1.4'"

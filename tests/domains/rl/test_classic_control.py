@@ -156,9 +156,17 @@ def test_landers_live_in_one_thread_beside_the_learners_so_that_their_memory_lie
     assert get_ident() not in threads
 
 
+def broken() -> Exception:
+    """What gymnasium makes of a Box2D whose own libraries are missing."""
+    error = DependencyNotInstalled("Box2D is not installed")
+    error.__cause__ = ImportError("libm.so: cannot open shared object file")
+    return error
+
+
 @pytest.mark.parametrize(
     ("raised", "words"),
     [
+        (broken(), "rl/lunarlander needs 'Box2D', which is installed but cannot be loaded: libm.so: cannot open"),
         (DependencyNotInstalled("Box2D is not installed"), "rl/lunarlander needs 'Box2D', which is not installed: "
          "pip install 'lottery-suite[rl]'"),
         (VersionNotFound("no version v3"), "has no LunarLander-v3: pip install 'gymnasium>="),
