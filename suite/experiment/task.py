@@ -1,5 +1,6 @@
 """What a task is: data, model, training and metric at one scale, and the hash by which a leaderboard knows it."""
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -85,6 +86,14 @@ class TaskMetric(Metric):
         default="the test set",
         description="what the test score is measured on; {name} stands for a number of training.settings",
     )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest value that a score can have."""
+        return (
+            -math.inf if self.lowest is None else self.lowest,
+            math.inf if self.highest is None else self.highest,
+        )
 
     @property
     def stated(self) -> Metric:

@@ -1,6 +1,5 @@
 """Whether an entry's values and cost can be what they are said to be: one line for every problem found."""
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
@@ -24,8 +23,7 @@ FASTEST_GPU = 1e17
 
 def values(points_by_arm: Mapping[str, Sequence[EntryPoint]], metric: TaskMetric) -> Iterator[str]:
     """Values outside the bounds of their task's metric."""
-    low = -math.inf if metric.lowest is None else metric.lowest
-    high = math.inf if metric.highest is None else metric.highest
+    low, high = metric.bounds
     for arm, points in points_by_arm.items():
         for point in points:
             for replicate, value in enumerate(point.values):

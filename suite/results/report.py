@@ -229,6 +229,7 @@ def _section(view: TaskView, slug: str, folder: Path) -> dict[str, Any]:
         ),
         "ladder": chain,
         "empty": empty(view.cells),
+        "outside": words.outside(view.spec.metric, (cell.value for cell in view.cells)),
         "traces": [
             (
                 key,

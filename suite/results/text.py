@@ -27,6 +27,8 @@ def finding_lines(tasks: Iterable[Judged], width: int) -> list[str]:
         lines.append(f"{_name(view)}: {len(view.cells)} of {view.expected} cells")
         if view.missing_masks:
             lines.append(wrapped(words.masks_missing(view.missing_masks), width, "  "))
+        if outside := words.outside(view.spec.metric, (cell.value for cell in view.cells)):
+            lines.append(wrapped(outside, width, "  "))
         lines += [wrapped(line, width, "  ") for line in words.findings(judgement)]
     return lines
 

@@ -1,10 +1,10 @@
 """Numbers and findings in plain words, for the report and the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from suite.experiment.method import ALL, Method
-from suite.experiment.task import Metric
+from suite.experiment.task import Metric, TaskMetric
 from suite.printing import count
 from suite.results.curve import Place
 from suite.results.judge import AreaVerdict, DensityVerdict, Judgement
@@ -195,6 +195,18 @@ def masks_missing(masks: Sequence[MissingMask]) -> str:
         f"{count(len(masks), 'mask')} of finished cells {'is' if len(masks) == 1 else 'are'} missing: "
         f"{', '.join(named)}{more}; the same `lottery run` makes {'it' if len(masks) == 1 else 'them'} again, "
         "or says why it cannot"
+    )
+
+
+def outside(metric: TaskMetric, scores: Iterable[float | None]) -> str:
+    """How many scores are none that the metric can have, by the task's own bounds; empty where none is."""
+    low, high = metric.bounds
+    wrong = sum(score is not None and not low <= score <= high for score in scores)
+    if not wrong:
+        return ""
+    return sentence(
+        f"{count(wrong, 'cell')} {'has' if wrong == 1 else 'have'} {metric.name} outside {number(low)} to "
+        f"{number(high)}, which the task states as its bounds: one of both is wrong"
     )
 
 

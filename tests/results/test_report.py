@@ -17,7 +17,7 @@ from synthetic_cells import papers, spec, view
 from suite.experiment.method import Method
 from suite.results import words
 from suite.results.report import as_json, write_report
-from suite.results.text import judged
+from suite.results.text import finding_lines, judged
 from suite.results.view import RunView, TaskView
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -185,6 +185,16 @@ def test_the_findings_begin_with_the_verdict_over_all_densities(tmp_path: Path) 
     (_, judgement), *_ = judged(run)
     assert unescape(first) == words.sentence(words.lead(judgement.primary[0], spec().metric))
     assert text.index("over all densities</caption>") < text.index("Density by density")
+
+
+def test_scores_that_the_metric_cannot_have_are_named(tmp_path: Path) -> None:
+    """Such as those of a game below 0 under the bounds of another."""
+    impossible = view(papers, spec(metric={"lowest": 0.99}), replicates=(0,), levels=1)
+    said = "cells have accuracy outside 0.99 to inf, which the task states as its bounds: one of both is wrong."
+    assert f"{len(impossible.cells)} {said}" in write_report(run_of(impossible), tmp_path / "a").read_text()
+    assert said in " ".join(" ".join(finding_lines(judged(run_of(impossible)), 80)).split())
+    within = view(papers, spec(metric={"lowest": 0.0, "highest": 1.0}))
+    assert "as its bounds" not in write_report(run_of(within), tmp_path / "b").read_text()
 
 
 def test_many_replicates_make_no_wide_table(tmp_path: Path) -> None:
