@@ -12,6 +12,7 @@ from suite.experiment.domain import computing, domain_of, domains
 from suite.experiment.errors import RunError, UsageError
 from suite.experiment.loading import builder
 from suite.experiment.registry import Registry
+from suite.experiment.task import TaskSpec
 from tests.experiment.toy import TOML
 
 MANIFEST = 'name = "sound"\ntitle = "Sounds"\ninstall = "my-sounds"\ncomputing = ["rich"]\n'
@@ -51,31 +52,29 @@ def test_a_learner_belongs_to_the_domain_of_its_package(sounds: Path) -> None:
     assert domain_of("sounds_of_mine_too.learner:Sound") is None
 
 
-def test_a_missing_library_of_a_domain_is_told_with_what_its_manifest_installs(sounds: Path) -> None:
-    (sounds / "__init__.py").write_text("import no_such_library")
+def learner_that(sounds: Path, imports: str) -> TaskSpec:
+    """A task of a domain whose package begins with a line of code."""
+    (sounds / "__init__.py").write_text(imports)
     text = TOML.replace("toy/points", "sound/points").replace("tests.experiment.toy:Toy", "sounds_of_mine.it:")
     (sounds / "tasks" / "points.toml").write_text(text)
-    spec = Registry().find("sound/points").at("smoke").spec
-    with pytest.raises(RunError, match=r"sound/points needs 'no_such_library', .*: pip install 'my-sounds'"):
-        builder(spec)
+    return Registry().find("sound/points").at("smoke").spec
 
 
-def test_a_library_that_cannot_be_loaded_is_no_fault_of_the_suite(sounds: Path) -> None:
-    (sounds / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object', name='cv2')")
-    text = TOML.replace("toy/points", "sound/points").replace("tests.experiment.toy:Toy", "sounds_of_mine.it:")
-    (sounds / "tasks" / "points.toml").write_text(text)
-    spec = Registry().find("sound/points").at("smoke").spec
-    with pytest.raises(RunError, match=r"sound/points needs 'cv2', which is installed but cannot be loaded: libGL"):
-        builder(spec)
+@pytest.mark.parametrize(
+    ("imports", "words"),
+    [
+        ("import no_such_library", r"needs 'no_such_library', .*: pip install 'my-sounds'"),
+        ("raise ImportError('libGL: no such file', name='cv2')", r"needs 'cv2', .* installed but cannot be loaded: libGL"),
+    ],
+)
+def test_a_missing_or_broken_library_of_a_domain_is_told_by_name(sounds: Path, imports: str, words: str) -> None:
+    with pytest.raises(RunError, match=f"sound/points {words}"):
+        builder(learner_that(sounds, imports))
 
 
 def test_a_learner_whose_own_import_is_wrong_is_not_excused_as_a_library(sounds: Path) -> None:
-    (sounds / "__init__.py").write_text("from suite.experiment import no_such_name")
-    text = TOML.replace("toy/points", "sound/points").replace("tests.experiment.toy:Toy", "sounds_of_mine.it:")
-    (sounds / "tasks" / "points.toml").write_text(text)
-    spec = Registry().find("sound/points").at("smoke").spec
     with pytest.raises(ImportError, match="no_such_name"):
-        builder(spec)
+        builder(learner_that(sounds, "from suite.experiment import no_such_name"))
 
 
 @pytest.mark.parametrize(
