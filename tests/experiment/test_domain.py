@@ -64,7 +64,7 @@ def learner_that(sounds: Path, imports: str) -> TaskSpec:
     ("imports", "words"),
     [
         ("import no_such_library", r"needs 'no_such_library', .*: pip install 'my-sounds'"),
-        ("raise ImportError('libGL: no such file', name='cv2')", r"needs 'cv2', .* installed but cannot be loaded: libGL"),
+        ("raise ImportError('libGL: no such file', name='cv2')", r"needs 'cv2', .* but cannot be loaded: libGL"),
     ],
 )
 def test_a_missing_or_broken_library_of_a_domain_is_told_by_name(sounds: Path, imports: str, words: str) -> None:
