@@ -14,7 +14,7 @@ from stable_baselines3.common.atari_wrappers import AtariWrapper, NoopResetEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
-from domains.rl.emulator import NOOP, Emulator, frames_of
+from domains.rl.emulator import NOOP, Emulator, frames_of, rom_path
 from domains.rl.environments.atari import Atari, Games, _seed
 from suite.experiment.errors import RunError, UsageError
 
@@ -48,18 +48,29 @@ class _AsTold(gym.Wrapper[Any, Any, Any, Any]):
         return self.wrapper.reset()
 
 
-def wrapped(game: str, pixels: int, told: Starts, seed: int, grey: bool) -> Callable[[], gym.Env[Any, Any]]:
-    """`make_atari_env`'s environment with the emulator's seed, and no-ops as told."""
+def wrapped(
+    game: str, pixels: int, told: Starts, seed: int, grey: bool, limit: int | None = None
+) -> Callable[[], gym.Env[Any, Any]]:
+    """`make_atari_env`'s environment with the emulator's seed, no-ops as told, and games over after `limit` frames."""
     from ale_py.env import AtariEnv
 
     def make() -> gym.Env[Any, Any]:
         kind: Any = "grayscale" if grey else "rgb"
-        env = AtariEnv(game, obs_type=kind, frameskip=1, repeat_action_probability=0.0)
+        env = AtariEnv(
+            game, obs_type=kind, frameskip=1, repeat_action_probability=0.0, max_num_frames_per_episode=limit
+        )
         env.ale.setInt("random_seed", seed)
         env.load_game()
         return AtariWrapper(_AsTold(Monitor(env), told), noop_max=0, screen_size=pixels)
 
     return make
+
+
+def over_after(frames: int, game: Emulator, name: str) -> Emulator:
+    """The emulator, whose every game is over after so many frames, in the middle of a step too."""
+    game._ale.setInt("max_num_frames_per_episode", frames)
+    game._ale.loadROM(rom_path(name))
+    return game
 
 
 @pytest.fixture
@@ -129,6 +140,76 @@ def test_games_are_those_of_stable_baselines3s_wrappers(
         assert (differences > 0).mean() < 0.01
 
 
+def test_a_game_that_is_over_before_its_episode_has_begun_is_followed_by_the_next_as_in_stable_baselines3s_wrappers(
+    starts: dict[int, Starts],
+) -> None:
+    """With the no-op behind a lost life, with FIRE, or with the action behind it."""
+    ours = Games(settings("breakout", pixels=42), ENVS, [SEED])
+    for game in ours.games:
+        over_after(119, game, "breakout")
+    seeds = [_seed(SEED, i) for i in range(ENVS)]
+    told = [starts.setdefault(seed, []) for seed in seeds]
+    theirs = DummyVecEnv([wrapped("breakout", 42, *each, False, 119) for each in zip(told, seeds, strict=True)])
+    ours.reset()
+    theirs.reset()
+    generator, steps_of_begun_games = np.random.default_rng(0), set[int]()
+    for _ in range(150):
+        actions = generator.integers(ours.games[0].actions, size=ENVS)
+        _, rewards, dones, _ = ours.step(actions)
+        began = {i: each[-1][1] for i, each in enumerate(told) if each}
+        _, other_rewards, other_dones, infos = theirs.step(actions)
+        assert rewards.tolist() == other_rewards.tolist()
+        assert dones.tolist() == other_dones.tolist()
+        for i, game in enumerate(ours.games):
+            emulator = theirs.envs[i].unwrapped.ale  # type: ignore[attr-defined]
+            assert (game.frames, game.lives) == (emulator.getEpisodeFrameNumber(), emulator.lives())
+            if i in began and "episode" not in infos[i]:
+                steps_of_begun_games.add((game.frames - began[i]) // 4)
+    assert steps_of_begun_games == {2, 1, 0}
+    for i, returns in enumerate(theirs.env_method("get_episode_rewards")):
+        assert [value for number, value in ours.finished if number == i] == returns
+
+
+@pytest.mark.parametrize(("limit", "last"), [(101, 101), (102, 105)])
+def test_a_game_that_is_cut_off_is_not_played_on(limit: int, last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one frame without an action is followed by steps of four; behind the last is no no-op as behind a life."""
+    games, ends, restart = Games(settings("breakout", max_frames=limit, noop_max=1), 1, [SEED]), [], Emulator.restart
+
+    def watched(self: Emulator) -> None:
+        ends.append(self.frames)
+        restart(self)
+
+    games.reset()
+    monkeypatch.setattr(Emulator, "restart", watched)
+    while len(ends) < 3:
+        games.step(np.array([NOOP]))
+    assert ends == [last] * 3
+
+
+def test_no_life_is_lost_between_a_game_that_won_some_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost one would be followed by a no-op, four frames more than FIRE and the action behind it take."""
+    monkeypatch.setattr(Emulator, "lives", property(lambda game: 6 if game.games == 1 else 5))
+    games = Games(settings("breakout", max_frames=101, noop_max=1), 1, [SEED])
+    games.reset()
+    while not games.finished:
+        games.step(np.array([NOOP]))
+    assert (games.games[0].games, games.games[0].frames) == (2, 9)
+
+
+def test_a_lost_life_ends_no_episode_where_only_a_game_does() -> None:
+    games = Games(settings("breakout", pixels=42, terminal_on_life_loss=False), 1, [SEED])
+    games.reset()
+    generator, (game,), lives, ends = np.random.default_rng(0), games.games, [], 0
+    for _ in range(400):
+        lives.append(game.lives)
+        before = game.games
+        dones = games.step(generator.integers(game.actions, size=1))[2]
+        assert dones.tolist() == [game.games > before]
+        ends += int(dones[0])
+    assert set(lives) == {5, 4, 3, 2, 1}
+    assert ends == len(games.finished) == game.games - 1 > 0
+
+
 @pytest.mark.parametrize(
     ("before", "lives", "terminated", "ends"),
     [(3, 2, False, True), (3, 3, False, False), (1, 0, False, False), (1, 0, True, True)],
@@ -165,6 +246,41 @@ def test_a_game_goes_on_from_its_state() -> None:
         if one.terminated:
             one.restart()
             two.restart()
+
+
+@pytest.mark.parametrize("frames", [6, 7, 8])
+def test_a_step_ends_with_the_game_and_shows_its_last_frame_alone(frames: int) -> None:
+    class Counted:
+        def __init__(self, emulator: Any) -> None:
+            self.emulator, self.acts = emulator, 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.emulator, name)
+
+        def act(self, action: Any) -> Any:
+            self.acts += 1
+            return self.emulator.act(action)
+
+    game = over_after(frames, Emulator("seaquest", seed=3, pixels=210, frame_skip=4, noop_max=1), "seaquest")
+    game.restart()
+    game.act(NOOP)
+    game._ale = counted = Counted(game._ale)
+    game.act(NOOP)
+    assert game.terminated
+    assert game.frames == 5 + counted.acts == frames
+    screen = counted.getScreenGrayscale()
+    assert (np.maximum(game._before, screen) > screen).any()
+    np.testing.assert_array_equal(game._last, screen)
+
+
+def test_a_game_that_ends_within_its_frames_without_an_action_begins_again() -> None:
+    game = over_after(3, Emulator("breakout", seed=3, pixels=42, frame_skip=4, noop_max=30), "breakout")
+    began = []
+    for _ in range(20):
+        game.restart()
+        assert not game.terminated
+        began.append(game.frames)
+    assert set(began) == {0, 1, 2}
 
 
 def test_pictures_of_several_games_are_those_of_each() -> None:
