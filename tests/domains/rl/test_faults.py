@@ -14,7 +14,7 @@ from domains.rl.environments import make
 from domains.rl.learner import A2CLearner
 from domains.rl.replayed import Replayed
 from domains.rl.vectorised import Environments
-from suite.experiment.errors import told
+from suite.experiment.errors import Diverged, told
 from suite.experiment.learner import Span
 from suite.experiment.plan import DENSE
 from suite.experiment.registry import Registry
@@ -31,6 +31,15 @@ def pays_no_number(environments: Environments, stepped: Any) -> Any:
     """The reward of the last environment is NaN."""
     observed, rewards, dones, infos = stepped
     rewards[environments.num_envs - 1] = np.nan
+    return observed, rewards, dones, infos
+
+
+def pays_too_much_once(environments: Environments, stepped: Any) -> Any:
+    """The first reward of the last environment is so large that its square is infinite."""
+    observed, rewards, dones, infos = stepped
+    if not hasattr(environments, "paid"):
+        rewards[environments.num_envs - 1] = 1e30
+        environments.paid = True  # type: ignore[attr-defined]
     return observed, rewards, dones, infos
 
 
@@ -136,6 +145,50 @@ def test_a_slot_of_a_cohort_whose_reward_is_no_number_diverges_alone(monkeypatch
     assert broken.diverged() == [False, True]
     for name, weights in sound.model.state_dict().items():
         assert torch.equal(weights[0], broken.model.state_dict()[name][0]), name
+
+
+def test_a_loss_that_is_not_finite_is_divergence_for_good_though_every_weight_stays_finite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The norm of the gradient is infinite, and what is scaled by it 0. A snapshot tells of it."""
+    spec = task().spec
+    streams = [Streams(spec.hash, 1000 + i) for i in range(2)]
+    for module in (learner, cohort):
+        monkeypatch.setattr(module, "make", with_fault(pays_too_much_once, streams[1].seed("environment")))
+    alone = A2CLearner(spec, streams[1], Span(0, 20), Runtime())
+    with pytest.raises(Diverged, match="the loss is not finite at step 0"):
+        alone.advance(1)
+    whole = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    monkeypatch.undo()
+    again = A2CCohort(spec, streams, Span(0, 20), Runtime())
+    whole.advance(1)
+    again.restore(whole.snapshot())
+    for agents in (whole, again):
+        assert agents.diverged() == [False, True]
+        agents.advance(4)
+        assert agents.diverged() == [False, True]
+        assert all(bool(weights.isfinite().all()) for weights in agents.model.parameters())
+
+
+def test_a_weight_that_the_last_update_makes_infinite_is_divergence_though_no_loss_is_computed_of_it() -> None:
+    spec = task(**{"training.optimizer.lr": 1e38}).spec
+    agent = A2CLearner(spec, Streams(spec.hash, 1000), Span(0, 1), Runtime())
+    with pytest.raises(Diverged, match="a weight is not finite at step 1"):
+        agent.advance(1)
+
+
+def test_a_slot_of_which_the_last_update_makes_a_weight_infinite_diverges_alone() -> None:
+    spec = task().spec
+    agents = A2CCohort(spec, [Streams(spec.hash, 1000 + i) for i in range(3)], Span(0, 2), Runtime())
+
+    @torch.no_grad()
+    def ruin(*_: Any) -> None:
+        if agents.step == 1:
+            agents.model.get_parameter("action_net.bias")[1, 0] = torch.inf
+
+    agents.optimizer.register_step_post_hook(ruin)
+    agents.advance(2)
+    assert agents.diverged() == [False, True, False]
 
 
 class _Gone:

@@ -217,18 +217,22 @@ def test_as_many_environments_play_as_there_are_episodes(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("kind", ["single", "cohort"])
 def test_a_trace_begins_with_the_end_of_the_first_episode(kind: str) -> None:
-    """What an episode in progress has got so far is no return: at -1 a step, Acrobot's would begin near 0 and fall."""
+    """What an episode in progress has got so far is no return: at -1 a step, Acrobot's would begin near 0 and fall.
+
+    At the end, where a number is needed, it is the training return.
+    """
     spec, span = Registry().find("rl/acrobot").at("smoke").spec, Span(0, 20)
     streams = Streams(spec.hash, 1000)
     if kind == "single":
         single = A2CLearner(spec, streams, span, Runtime())
         single.advance(20)
-        trace = single.trace()
+        trace, scores = single.trace(), single.evaluate("test")
     else:
         cohort = A2CCohort(spec, [streams], span, Runtime())
         cohort.advance(20)
-        (trace,) = cohort.traces()
+        (trace,), (scores,) = cohort.traces(), cohort.evaluate("test")
     assert list(trace) == []
+    assert scores["training_return"] == -20 * spec.training.settings["n_steps"]  # type: ignore[operator]
 
 
 def test_a_learner_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
