@@ -19,7 +19,7 @@ class Coefficients(Settings):
     gae_lambda: Fraction = Field(description="weight of longer returns; 1: plain n-step returns")
     ent_coef: float = Field(description="weight of the policy's entropy, which is rewarded")
     vf_coef: float = Field(description="weight of the critic's loss")
-    max_grad_norm: Annotated[float, Field(ge=0)] = Field(description="largest norm of the gradient")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="largest norm of the gradient")
     normalize_advantage: bool = Field(description="scale a rollout's advantages to mean 0 and standard deviation 1")
     ratio_clamp: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="largest ratio of an action's probability at the update and in the rollout"

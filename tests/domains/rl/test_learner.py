@@ -404,6 +404,7 @@ def test_batch_must_be_environments_times_steps() -> None:
     [
         ({"training.settings.gamma": 2.0}, r"training\.settings\.gamma = 2\.0: a number from 0 to 1 is needed"),
         ({"training.settings.n_envs": 1.5}, r"training\.settings\.n_envs = 1\.5: a whole number"),
+        ({"training.settings.max_grad_norm": 0}, r"training\.settings\.max_grad_norm = 0: a number above 0 is needed"),
         ({"training.settings.normalize_advantage": 0}, r"normalize_advantage = 0: true or false is needed"),
         ({"training.optimizer.name": "rmsprob"}, r"training\.optimizer\.name = 'rmsprob'; nearest: rmsprop"),
         ({"training.optimizer.alpha": "high"}, r"training\.optimizer\.alpha = 'high': a number of at least 0"),
