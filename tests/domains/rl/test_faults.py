@@ -267,6 +267,23 @@ def test_an_environment_that_crashes_in_an_evaluation_is_its_slots_matter(monkey
     assert scores[:2] == sound[:2]
 
 
+def test_the_environments_of_an_evaluation_and_of_a_film_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = lander().spec
+    streams, span = Streams(spec.hash, 1000), Span(0, 20)
+    alone, agents = A2CLearner(spec, streams, span, Runtime()), A2CCohort(spec, [streams], span, Runtime())
+    closed, close = [], Replayed.close
+
+    def watched(self: Replayed) -> None:
+        closed.append(self.num_envs)
+        close(self)
+
+    monkeypatch.setattr(Replayed, "close", watched)
+    agents.evaluate("test")
+    alone.evaluate("test")
+    alone.play("test", 2)
+    assert closed == [4, 4, 1]
+
+
 def test_a_cohort_goes_on_from_a_snapshot_with_a_slot_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = lander().spec
     streams = [Streams(spec.hash, 1000 + i) for i in range(2)]

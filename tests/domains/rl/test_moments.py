@@ -74,6 +74,16 @@ def test_rewards_are_divided_by_the_standard_deviation_of_discounted_returns() -
     assert environments.finished == [(i, -6.0) for i in range(4)]  # returns are as the environment pays them
 
 
+def test_discounted_returns_begin_anew_with_every_episode_when_all_are_reset() -> None:
+    moments = Moments(1)
+    environments = NormalizedRewards(Acrobot(2, seeds=[0]), moments, gamma=0.9)
+    for _ in range(2):
+        environments.reset()
+        environments.step(np.zeros(2, dtype=int))
+    environments.update()
+    assert float(moments.mean) == pytest.approx(-1.0, rel=1e-3)
+
+
 def test_a_learner_takes_every_rollout_into_its_moments_and_an_evaluation_none() -> None:
     learner = made()
     seen = []
