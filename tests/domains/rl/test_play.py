@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,32 @@ def test_nothing_is_said_of_a_screen_that_is_not_there() -> None:
     without = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "SDL_VIDEODRIVER")}
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=without)
     assert (shown.stdout.split()[-3:], shown.stderr) == (["(400,", "600,", "3)"], "")
+
+
+def test_an_episode_that_is_cut_short_has_the_score_of_the_steps_that_are_seen() -> None:
+    """CartPole pays 1 a step; a whole episode's last picture is that before the step that ends it."""
+    spec = Registry().find("rl/cartpole").at("smoke").spec
+    learner = A2CLearner(spec, Streams(spec.hash, 1000), Span(0, 1), Runtime())
+    whole = learner.play("test", 1000)
+    length = len(whole.pictures)
+    assert (whole.score, whole.whole) == (length, True)
+    for most in (1, 4, length):
+        cut = learner.play("test", most)
+        assert (len(cut.pictures), cut.score, cut.whole) == (most, most - 1, False)
+    exact = learner.play("test", length + 1)
+    assert (len(exact.pictures), exact.score, exact.whole) == (length, length, True)
+
+
+def test_the_score_of_an_episode_that_is_cut_short_is_said_to_be_that_so_far(run: Path, tmp_path: Path) -> None:
+    view = played(view_of(run), run, 0.36)
+    (task,) = view.tasks
+    dense, *others = task.episodes
+    episodes = replace(dense, score=299.0, whole=False), *(replace(each, whole=True) for each in others)
+    page = write(replace(view, tasks=(replace(task, episodes=episodes),)), tmp_path).read_text("utf-8")
+    captions = re.findall(r'alt="(\w+) at [^"]*: score ([^"]*)">\s*<figcaption>[^<]*: ([^:<]*)\. <span', page)
+    assert [arm for arm, _, _ in captions] == list(ARMS)
+    assert captions[0][1:] == ("299 so far", "299 so far")
+    assert not any("so far" in words for _, *both in captions[1:] for words in both)
 
 
 @pytest.mark.parametrize("task_id", ["rl/acrobot", "rl/lunarlander", "rl/atari-breakout"])
