@@ -23,7 +23,6 @@ Picture = NDArray[np.uint8]
 NOOP = 0
 FIRE = 1
 
-SCREEN = (210, 160)
 INSTALL = "pip install 'lottery-suite[rl]'"
 
 
@@ -34,7 +33,7 @@ class Emulator:
     made smaller; at a start and at a game's end, the last frame. `lives`, `frames` and `total` are the game's lives
     left, frames so far (the no-ops at its start among them) and return so far; `terminated` says whether it is over. A
     game begins with 1 to `noop_max` frames without an action. Equal seeds and actions give equal games. Raises
-    UsageError for a game that ale-py does not know, RunError where its ROM is missing.
+    UsageError for a game that ale-py does not know or play, RunError where its ROM is missing.
     """
 
     def __init__(self, game: str, seed: int, pixels: int, frame_skip: int, noop_max: int) -> None:
@@ -50,7 +49,8 @@ class Emulator:
         self._known = self._ale.getMinimalActionSet()
         self.actions = len(self._known)
         self.fires = self.actions > 2 and self._known[FIRE].name == "FIRE"
-        self._before, self._last = np.zeros(SCREEN, dtype=np.uint8), np.zeros(SCREEN, dtype=np.uint8)
+        screen = self._ale.getScreenDims()
+        self._before, self._last = np.zeros(screen, dtype=np.uint8), np.zeros(screen, dtype=np.uint8)
         self.games = self.total = 0
         self._frame: Picture | None = None
 
@@ -119,7 +119,7 @@ class Emulator:
         self.games, self.total, self._frame = games, total, frame
 
     def picture(self) -> Picture:
-        """The screen as it is now, in colour, (210, 160, 3)."""
+        """The screen as it is now, in colour, (height, width, 3), of most games (210, 160, 3)."""
         screen: Picture = self._ale.getScreenRGB()
         return screen
 
@@ -146,8 +146,8 @@ def _smaller(screens: Sequence[Picture], pixels: int) -> list[Picture]:
 
 
 def rom_path(game: str) -> Path:
-    """Where ale-py has a game's ROM; raises UsageError for a game it does not know, RunError where there is none."""
-    from ale_py import roms
+    """Where ale-py has a game's ROM; raises UsageError for a game that it cannot play, RunError where there is none."""
+    from ale_py import ALEInterface, roms
 
     import_module("cv2")  # the first picture needs it: that it is missing is told before a run begins
 
@@ -162,6 +162,8 @@ def rom_path(game: str) -> Path:
             f"and unset ALE_ROMS_DIR"
         ) from error
     assert path is not None
+    if ALEInterface.isSupportedROM(path) is None:
+        raise UsageError(f"data.settings.game = {game!r}: ale-py has its ROM, but does not play it; take another game")
     return Path(path)
 
 

@@ -368,6 +368,21 @@ def test_rewards_are_clipped_for_the_agent_only() -> None:
     assert clipped.running.tolist() == plain.running.tolist() == [20]
 
 
+def test_a_game_of_another_screen_is_played() -> None:
+    """Adventure's is 250 high, most games' 210."""
+    emulator = Emulator("adventure", seed=0, pixels=42, frame_skip=4, noop_max=30)
+    emulator.restart()
+    emulator.act(0)
+    assert emulator.frame.shape == (42, 42)
+    assert emulator.picture().shape == (250, 160, 3)
+
+
+def test_a_rom_that_the_emulator_does_not_play_is_refused() -> None:
+    """It would end the process."""
+    with pytest.raises(UsageError, match=r"game = 'combat': ale-py has its ROM, but does not play it"):
+        rom_path("combat")
+
+
 def test_a_game_that_is_not_known_and_a_rom_that_is_missing_are_told_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
