@@ -16,6 +16,7 @@ from domains.rl.environments import Environment
 from domains.rl.models import Model
 from domains.rl.models.mlp import Mlp
 from domains.rl.optimizers import Optimizer
+from suite.experiment.errors import UsageError
 from suite.experiment.task import Data, TaskSpec
 
 ENDLESS = 2**62
@@ -77,6 +78,10 @@ def _games(data: Data, environments: int) -> VecEnv:
         "noop_max": own.noop_max, "frame_skip": own.frame_skip, "screen_size": own.pixels,
         "terminal_on_life_loss": own.terminal_on_life_loss, "clip_reward": own.clip_rewards,
     }  # fmt: skip
-    return VecFrameStack(
-        make_atari_env(f"{game}NoFrameskip-v4", environments, seed=0, wrapper_kwargs=wrapper), own.frame_stack
-    )
+    try:
+        games = make_atari_env(f"{game}NoFrameskip-v4", environments, seed=0, wrapper_kwargs=wrapper)
+    except gymnasium.error.UnregisteredEnv as error:
+        raise UsageError(
+            f"gymnasium has no {game}NoFrameskip-v4 to compare with: name a task of another game"
+        ) from error
+    return VecFrameStack(games, own.frame_stack)

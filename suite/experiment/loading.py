@@ -42,7 +42,10 @@ def installed(spec: TaskSpec) -> Iterator[None]:
         if named in ("suite", spec.learner.split(".")[0]):
             raise
         what = f"{named!r}" if named else "a library"
-        raise RunError(f"{spec.id} needs {what}, which is installed but cannot be loaded: {error}") from error
+        raise RunError(
+            f"{spec.id} needs {what}, which is installed but cannot be loaded ({error}): "
+            "install it again, or what it lacks"
+        ) from error
 
 
 def _load(reference: str, spec: TaskSpec) -> object:

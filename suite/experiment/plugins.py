@@ -92,7 +92,10 @@ def folder_of(folder: Path) -> Fragments:
         try:
             return folder.joinpath(name).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"extends names {name!r}, which cannot be read in {folder}: {error}") from error
+            raise UsageError(
+                f"extends names {name!r} in {folder}, which cannot be read ({error}): a name is relative to the file "
+                "that it stands in"
+            ) from error
 
     return text_of
 

@@ -94,7 +94,11 @@ def extended(
     for name in (posixpath.normpath(posixpath.join(folder, name)) for name in names):
         if name in within:
             raise UsageError(f"{origin}: extends goes in a circle: {' -> '.join((*within, name))}")
-        base = merged(base, extended(fragment(name), fragment, name, (*within, name)))
+        try:
+            found = fragment(name)
+        except UsageError as error:
+            raise UsageError(f"{origin}: {error}") from error
+        base = merged(base, extended(found, fragment, name, (*within, name)))
     if isinstance(named := own.get("variants"), dict):
         own["variants"] = {
             name: extended(over, fragment, origin, within) if isinstance(over, dict) else over

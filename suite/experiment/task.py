@@ -95,6 +95,11 @@ class TaskMetric(Metric):
             math.inf if self.highest is None else self.highest,
         )
 
+    def admits(self, score: float | None) -> bool:
+        """Whether a score is within the bounds, as that of a diverged run is."""
+        low, high = self.bounds
+        return score is None or low <= score <= high
+
     @property
     def stated(self) -> Metric:
         """What an entry of a leaderboard states of it."""

@@ -9,6 +9,7 @@ Numbers of steps may be given in epochs (`training.epochs`, `training.schedule.w
 chosen is what is hashed.
 """
 
+import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -176,8 +177,13 @@ class TaskFile:
 
 def _shortly(changes: Mapping[str, Any]) -> str:
     """What a command line changed, as a title has room for it."""
-    texts = [f"{key} = {text if len(text := str(value)) <= LONGEST_SHOWN else '…'}" for key, value in changes.items()]
+    texts = [f"{key} = {_short(value)}" for key, value in changes.items()]
     return ", ".join(texts[:MOST_SHOWN]) + (f" and {len(texts) - MOST_SHOWN} more" if texts[MOST_SHOWN:] else "")
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_SHOWN else "…"
 
 
 def draft(table: Mapping[str, Any], spec: Callable[[Mapping[str, Any]], TaskSpec]) -> TaskSpec:
@@ -197,7 +203,7 @@ def read_tasks(text: str, origin: str, code: str = "", fragments: Fragments | No
 
     def fragment(name: str) -> dict[str, Any]:
         if fragments is None:
-            raise UsageError(f"{origin}: extends names {name!r}, but this task is no file that another lies beside")
+            raise UsageError(f"extends names {name!r}, but this task is no file that another lies beside")
         return _parsed(fragments(name), name)
 
     found = []

@@ -27,7 +27,7 @@ def values(points_by_arm: Mapping[str, Sequence[EntryPoint]], metric: TaskMetric
     for arm, points in points_by_arm.items():
         for point in points:
             for replicate, value in enumerate(point.values):
-                if value is not None and not low <= value <= high:
+                if not metric.admits(value):
                     yield (
                         f"{arm} level {point.level} replicate {replicate} has {metric.name} {value}, "
                         f"outside [{low:g}, {high:g}]"

@@ -140,6 +140,11 @@ def _task_json(view: TaskView, judgement: Judgement) -> dict[str, Any]:
             "empty_layers": [asdict(each) for each in empty(view.cells)],
             "missing": [_place_json(place) for place in curves.missing],
             "diverged": [_place_json(place) for place in curves.diverged],
+            "out_of_bounds": [
+                _place_json((cell.arm, cell.level, cell.replicate))
+                for cell in view.cells
+                if not view.spec.metric.admits(cell.value)
+            ],
             "missing_masks": [asdict(each) for each in view.missing_masks],
             "scores": view.scores,
         }

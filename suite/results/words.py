@@ -200,13 +200,13 @@ def masks_missing(masks: Sequence[MissingMask]) -> str:
 
 def outside(metric: TaskMetric, scores: Iterable[float | None]) -> str:
     """How many scores are none that the metric can have, by the task's own bounds; empty where none is."""
-    low, high = metric.bounds
-    wrong = sum(score is not None and not low <= score <= high for score in scores)
+    wrong = sum(not metric.admits(score) for score in scores)
     if not wrong:
         return ""
+    low, high = map(number, metric.bounds)
     return sentence(
-        f"{count(wrong, 'cell')} {'has' if wrong == 1 else 'have'} {metric.name} outside {number(low)} to "
-        f"{number(high)}, which the task states as its bounds: one of both is wrong"
+        f"{count(wrong, 'cell')} {'has' if wrong == 1 else 'have'} {metric.name} outside {low} to {high}, which the "
+        "task states as its bounds: one of both is wrong"
     )
 
 

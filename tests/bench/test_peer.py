@@ -52,6 +52,15 @@ def test_a_cohort_is_timed_by_the_work_of_all_its_runs() -> None:
         measure(spec, 1, 1, scorings=1, slots=2)
 
 
+def test_a_game_of_which_gymnasium_has_no_old_version_has_no_peer() -> None:
+    pytest.importorskip("ale_py", reason="needs the extra `rl`")
+    from domains.rl.emulator import fingerprint
+
+    changes = {"data.settings.game": "tetris", "data.fingerprint": fingerprint("tetris")}
+    with pytest.raises(UsageError, match="gymnasium has no TetrisNoFrameskip-v4 to compare with: name a task of"):
+        measure(Registry().find("rl/atari-breakout").at("smoke", changes).spec, 1, 1)
+
+
 def test_a_peer_normalises_what_its_task_does() -> None:
     pytest.importorskip("Box2D", reason="needs the extra `rl`")
     found = measure(Registry().find("rl/lunarlander").at("smoke").spec, 1, 1).training

@@ -93,6 +93,8 @@ def test_a_changed_task_says_so_in_its_version() -> None:
     task = read_task(TOML, "toy.toml").at("smoke", {"training.total_steps": 41})
     assert task.spec.version == "1.0.0+changed"
     assert task.spec.title == "Points on a plane, with training.total_steps = 41"
+    again = read_task(TOML.replace('"1.0.0"', '"1.0.0+changed"'), "toy.toml").at("smoke", {"prune_biases": True}).spec
+    assert (again.version, again.title) == ("1.0.0+changed", "Points on a plane, with prune_biases = true")
     assert read_task(TOML, "toy.toml").at("smoke", {"rewind_step": 3}).spec.version == "1.0.0"
 
 
@@ -160,5 +162,5 @@ def test_an_edited_plugin_meets_no_stale_cells(tmp_path: Path) -> None:
 def test_two_tasks_of_one_id_are_refused(tmp_path: Path) -> None:
     plugin = tmp_path / "plugin.py"
     plugin.write_text(f"TASKS = [{TOML!r}, {TOML!r}]")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match=r'exists already in .*plugin.py: give it an id .* id = "mine/points"'):
         Registry([plugin])

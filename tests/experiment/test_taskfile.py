@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import pytest
 
 from suite.experiment.component import Component, Components
+from suite.experiment.domain import domains
 from suite.experiment.errors import UsageError
-from suite.experiment.plugins import folder_of
+from suite.experiment.plugins import folder_of, load_plugin
+from suite.experiment.registry import Registry
 from suite.experiment.supervised import SupervisedLearner
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task, TaskFile, read_task, read_tasks
@@ -100,16 +102,38 @@ def test_a_table_that_names_another_component_starts_afresh(tmp_path: Path) -> N
     ("text", "words"),
     [
         ('extends = "base.toml"', r"extends = 'base.toml': a list of file names is needed"),
-        ('extends = ["none.toml"]', r"extends names 'none.toml', which cannot be read"),
+        (
+            'extends = ["none.toml"]',
+            r"toy.toml: extends names 'none.toml' in .*, which cannot be read .*: a name is rel",
+        ),
+        ('extends = ["lost.toml"]', r"lost.toml: extends names 'none.toml' in .*, which cannot be read"),
         ('extends = ["circle.toml"]', r"extends goes in a circle: circle.toml -> circle.toml"),
         ('extends = ["broken.toml"]', r"broken.toml is no TOML"),
     ],
 )
 def test_a_fragment_that_cannot_be_used_is_refused_by_name(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "circle.toml").write_text('extends = ["circle.toml"]')
+    (tmp_path / "lost.toml").write_text('extends = ["none.toml"]')
     (tmp_path / "broken.toml").write_text("= 3")
     with pytest.raises(UsageError, match=words):
         read_tasks(text, "toy.toml", fragments=folder_of(tmp_path))
+
+
+def test_fragments_in_two_folders_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "fragments").mkdir()
+    (tmp_path / "one.toml").write_text('extends = ["fragments/two.toml"]')
+    (tmp_path / "fragments" / "two.toml").write_text('extends = ["../one.toml"]')
+    with pytest.raises(UsageError, match=r"circle: one.toml -> fragments/two.toml -> one.toml"):
+        read_tasks('extends = ["one.toml"]', "toy.toml", fragments=folder_of(tmp_path))
+
+
+def test_a_plugin_extends_a_task_that_the_suite_ships(tmp_path: Path) -> None:
+    """Which extends fragments that lie beside it, and not beside the plugin."""
+    shipped = domains()["rl"].tasks / "acrobot.toml"
+    (tmp_path / "mine.toml").write_text(f'extends = ["{shipped.as_posix()}"]\nid = "mine/acrobot"')
+    (mine,) = load_plugin(tmp_path / "mine.toml")
+    spec = mine.at("smoke").spec
+    assert spec.model_copy(update={"id": "rl/acrobot"}).hash == Registry().find("rl/acrobot").at("smoke").spec.hash
 
 
 def test_a_text_that_is_no_file_cannot_extend() -> None:

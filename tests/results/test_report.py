@@ -193,7 +193,10 @@ def test_scores_that_the_metric_cannot_have_are_named(tmp_path: Path) -> None:
     said = "cells have accuracy outside 0.99 to inf, which the task states as its bounds: one of both is wrong."
     assert f"{len(impossible.cells)} {said}" in write_report(run_of(impossible), tmp_path / "a").read_text()
     assert said in " ".join(" ".join(finding_lines(judged(run_of(impossible)), 80)).split())
-    within = view(papers, spec(metric={"lowest": 0.0, "highest": 1.0}))
+    ((named, *others),) = (task["out_of_bounds"] for task in as_json(run_of(impossible))["tasks"])
+    assert (named, len(others)) == ({"arm": "dense", "level": 0, "replicate": 0}, len(impossible.cells) - 1)
+    scores = [cell.value for cell in impossible.cells]
+    within = view(papers, spec(metric={"lowest": min(scores), "highest": max(scores)}), replicates=(0,), levels=1)
     assert "as its bounds" not in write_report(run_of(within), tmp_path / "b").read_text()
 
 
@@ -245,7 +248,8 @@ def test_json_has_exactly_the_promised_keys() -> None:
     (task,) = found["tasks"]
     assert set(task) == {
         "task", "version", "hash", "scale", "method", "metric", "replicates", "arms", "primary", "verdicts",
-        "critical_density", "area", "empty_layers", "missing", "missing_masks", "diverged", "scores",
+        "critical_density", "area", "empty_layers", "missing", "missing_masks", "diverged", "out_of_bounds",
+        "scores",
     }  # fmt: skip
     assert (task["task"], task["version"], task["hash"]) == ("vision/toy", "1.0.0", spec().hash)
     assert set(task["arms"]) == {"winning", "reinit", "random"}

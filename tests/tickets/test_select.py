@@ -214,7 +214,7 @@ def test_a_floor_outside_0_to_1_is_refused(floor: float) -> None:
 
 def test_a_nan_score_of_a_surviving_weight_is_refused_and_of_a_pruned_one_ignored() -> None:
     scores = {"w": torch.tensor([1.0, math.nan, 2.0])}
-    with pytest.raises(TicketError, match="scores of 'w' are NaN"):
+    with pytest.raises(TicketError, match="scores of 'w' are NaN: the weights are not finite, or the criterion"):
         prune(scores, _dense(**scores), 0.2)
     alive = Mask({"w": torch.tensor([True, False, True])})
     assert prune(scores, alive, 0.5)["w"].tolist() == [False, False, True]

@@ -129,7 +129,7 @@ class Games(Environments):
         self.games.clear()
 
     def picture(self, environment: int) -> Picture:
-        """The screen of a game in colour, (210, 160, 3)."""
+        """The screen of a game in colour, (height, width, 3), of most games (210, 160, 3)."""
         return self.games[environment].picture()
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,6 +7,7 @@ import gymnasium as gym
 from gymnasium.error import DependencyNotInstalled, DeprecatedEnv, UnregisteredEnv
 
 from domains.rl.environments import Timed
+from domains.rl.pictures import broken
 from domains.rl.replayed import Replayed
 from suite.experiment.errors import RunError
 
@@ -28,9 +29,8 @@ class LunarLanderV3(Timed):
         try:
             return gym.make(self.name, disable_env_checker=True).unwrapped
         except DependencyNotInstalled as error:
-            broken = type(error.__cause__) is ImportError
-            kind = ImportError if broken else ModuleNotFoundError
-            raise kind(str(error.__cause__ or error), name="Box2D") from error
+            kind = ImportError if broken(error) else ModuleNotFoundError
+            raise kind(broken(error) or str(error), name="Box2D") from error
         except (UnregisteredEnv, DeprecatedEnv) as error:
             raise RunError(
                 f"gymnasium {gym.__version__} has no {self.name}: pip install 'gymnasium>=1.1,<=1.4'"

@@ -9,12 +9,13 @@ import cv2
 import gymnasium as gym
 import numpy as np
 import pytest
+from ale_py import ALEInterface, roms
 from stable_baselines3.common import atari_wrappers
 from stable_baselines3.common.atari_wrappers import AtariWrapper, NoopResetEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
-from domains.rl.emulator import NOOP, Emulator, frames_of, rom_path
+from domains.rl.emulator import NOOP, UNPLAYED, Emulator, frames_of, rom_path
 from domains.rl.environments.atari import Atari, Games, _seed
 from suite.experiment.errors import RunError, UsageError
 
@@ -377,9 +378,17 @@ def test_a_game_of_another_screen_is_played() -> None:
     assert emulator.picture().shape == (250, 160, 3)
 
 
-def test_a_rom_that_the_emulator_does_not_play_is_refused() -> None:
-    """It would end the process."""
-    with pytest.raises(UsageError, match=r"game = 'combat': ale-py has its ROM, but does not play it"):
+def test_the_games_are_the_roms_that_can_be_played_and_have_a_no_op() -> None:
+    """A ROM that ale-py does not support ends the process; in Backgammon the first action is FIRE."""
+    played = set()
+    for name in roms.get_all_rom_ids():
+        path = roms.get_rom_path(name)
+        if ALEInterface.isSupportedROM(path) is not None:
+            emulator = ALEInterface()
+            emulator.loadROM(path)
+            played |= {name} if emulator.getMinimalActionSet()[NOOP].name == "NOOP" else set()
+    assert {*roms.get_all_rom_ids()} - UNPLAYED == played
+    with pytest.raises(UsageError, match=r"game = 'combat'.*: one of adventure, .*"):
         rom_path("combat")
 
 

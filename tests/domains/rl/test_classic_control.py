@@ -156,24 +156,25 @@ def test_landers_live_in_one_thread_beside_the_learners_so_that_their_memory_lie
     assert get_ident() not in threads
 
 
-def broken() -> Exception:
-    """What gymnasium makes of a Box2D whose own libraries are missing."""
+def not_imported(cause: ImportError) -> Exception:
+    """What gymnasium makes of a Box2D that is missing, or whose own libraries are."""
     error = DependencyNotInstalled("Box2D is not installed")
-    error.__cause__ = ImportError("libm.so: cannot open shared object file")
+    error.__cause__ = cause
     return error
 
 
 @pytest.mark.parametrize(
     ("raised", "words"),
     [
-        (broken(), "rl/lunarlander needs 'Box2D', which is installed but cannot be loaded: libm.so: cannot open"),
-        (DependencyNotInstalled("Box2D is not installed"), "rl/lunarlander needs 'Box2D', which is not installed: "
-         "pip install 'lottery-suite[rl]'"),
+        (not_imported(ImportError("libm.so: no such file")), "rl/lunarlander needs 'Box2D', which is installed but "
+         "cannot be loaded (libm.so: no such file): install it again, or what it lacks"),
+        (not_imported(ModuleNotFoundError("No module named 'Box2D'")), "rl/lunarlander needs 'Box2D', which is not "
+         "installed: pip install 'lottery-suite[rl]'"),
         (VersionNotFound("no version v3"), "has no LunarLander-v3: pip install 'gymnasium>="),
         (DeprecatedEnv("use v4"), "has no LunarLander-v3: pip install 'gymnasium>="),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
+def test_what_is_missing_or_broken_is_one_line_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, words: str
 ) -> None:
     def make(*_: Any, **__: Any) -> None:

@@ -1,8 +1,8 @@
 """A cohort learns as stable-baselines3 does, as far as trainings of minutes show: twenty agents of each.
 
 No two-sample test tells them apart on CartPole at `quick` and `lite`, whole, nor on the networks of Acrobot and
-LunarLander at `lite`, trained for 100,000 and 60,000 environment steps instead of 300,000 and 1,000,000. Nothing is said
-of what LunarLander learns later.
+LunarLander at `lite`, trained for 100,000 and 60,000 environment steps instead of 300,000 and 1,000,000. Nothing is
+said of what LunarLander learns later.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,12 @@ AGENTS = 20
 @pytest.mark.parity
 @pytest.mark.parametrize(
     ("task", "scale", "steps"),
-    [("rl/cartpole", "quick", 75), ("rl/cartpole", "lite", 300), ("rl/acrobot", "lite", 1250), ("rl/lunarlander", "lite", 1500)],
+    [
+        ("rl/cartpole", "quick", 75),
+        ("rl/cartpole", "lite", 300),
+        ("rl/acrobot", "lite", 1250),
+        ("rl/lunarlander", "lite", 1500),
+    ],
 )
 def test_the_learning_curves_of_twenty_agents_are_those_of_stable_baselines3(
     task: str, scale: Scale, steps: int

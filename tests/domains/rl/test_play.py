@@ -111,6 +111,21 @@ def test_nothing_is_said_of_a_screen_that_is_not_there() -> None:
     assert (shown.stdout.split()[-3:], shown.stderr) == (["(400,", "600,", "3)"], "")
 
 
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        ("ModuleNotFoundError('no pygame')", "drawn by pygame, which is not installed: pip install"),
+        ("ImportError('libX11: no such file')", r"drawn by pygame, which cannot be loaded \(libX11: no such file\)"),
+    ],
+)
+def test_a_pygame_that_is_missing_or_broken_is_told_by_what_it_is(raised: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "pygame.py").write_text(f"raise {raised}")
+    code = "from domains.rl.environments.cartpole import CartPole; CartPole(1, [0]).picture(0)"
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=found)
+    assert re.search(words, shown.stderr.splitlines()[-1])
+
+
 def test_an_episode_that_is_cut_short_has_the_score_of_the_steps_that_are_seen() -> None:
     """CartPole pays 1 a step; a whole episode's last picture is that before the step that ends it."""
     spec = Registry().find("rl/cartpole").at("smoke").spec
