@@ -159,6 +159,15 @@ def test_an_edited_plugin_meets_no_stale_cells(tmp_path: Path) -> None:
     assert first.at("smoke").spec.hash == second.at("smoke").spec.hash
 
 
+def test_a_plugin_extends_a_task_that_the_suite_ships(tmp_path: Path) -> None:
+    """Which extends fragments that lie beside it, and not beside the plugin."""
+    shipped = domains()["rl"].tasks / "acrobot.toml"
+    (tmp_path / "mine.toml").write_text(f'extends = ["{shipped.as_posix()}"]\nid = "mine/acrobot"')
+    (mine,) = load_plugin(tmp_path / "mine.toml")
+    spec = mine.at("smoke").spec
+    assert spec.model_copy(update={"id": "rl/acrobot"}).hash == Registry().find("rl/acrobot").at("smoke").spec.hash
+
+
 def test_two_tasks_of_one_id_are_refused(tmp_path: Path) -> None:
     plugin = tmp_path / "plugin.py"
     plugin.write_text(f"TASKS = [{TOML!r}, {TOML!r}]")

@@ -8,10 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from suite.experiment.component import Component, Components
-from suite.experiment.domain import domains
 from suite.experiment.errors import UsageError
-from suite.experiment.plugins import folder_of, load_plugin
-from suite.experiment.registry import Registry
+from suite.experiment.plugins import folder_of
 from suite.experiment.supervised import SupervisedLearner
 from suite.experiment.task import TaskSpec
 from suite.experiment.taskfile import Task, TaskFile, read_task, read_tasks
@@ -125,15 +123,6 @@ def test_fragments_in_two_folders_that_extend_each_other_are_refused(tmp_path: P
     (tmp_path / "fragments" / "two.toml").write_text('extends = ["../one.toml"]')
     with pytest.raises(UsageError, match=r"circle: one.toml -> fragments/two.toml -> one.toml"):
         read_tasks('extends = ["one.toml"]', "toy.toml", fragments=folder_of(tmp_path))
-
-
-def test_a_plugin_extends_a_task_that_the_suite_ships(tmp_path: Path) -> None:
-    """Which extends fragments that lie beside it, and not beside the plugin."""
-    shipped = domains()["rl"].tasks / "acrobot.toml"
-    (tmp_path / "mine.toml").write_text(f'extends = ["{shipped.as_posix()}"]\nid = "mine/acrobot"')
-    (mine,) = load_plugin(tmp_path / "mine.toml")
-    spec = mine.at("smoke").spec
-    assert spec.model_copy(update={"id": "rl/acrobot"}).hash == Registry().find("rl/acrobot").at("smoke").spec.hash
 
 
 def test_a_text_that_is_no_file_cannot_extend() -> None:
