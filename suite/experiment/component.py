@@ -20,6 +20,9 @@ from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest, refusal
 from suite.experiment.frozen import Frozen
 
+EXACT = 2**53
+"""Whole numbers below it are all told apart as floats; pydantic 2.10 takes no int far above it for a float."""
+
 
 class Settings(Frozen):
     """Base of the settings that a class declares: fields with descriptions and bounds; nested tables are models too.
@@ -141,4 +144,4 @@ def _whole(value: Any) -> Any:
         return {key: _whole(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
