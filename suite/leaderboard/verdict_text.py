@@ -100,7 +100,7 @@ def _power(found: Verification) -> str:
 
 def _drawn(chance: float) -> str:
     if not chance:
-        return "of winning alone a cell was drawn: one that is changed in another arm is not seen"
+        return "the one cell that was drawn is of winning: one that is changed in another arm need not be seen"
     return f"one changed cell was drawn with a chance of {chance:.{0 if chance >= 0.01 else 2}%} or more"
 
 

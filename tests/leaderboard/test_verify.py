@@ -609,7 +609,7 @@ def test_the_count_can_be_given_as_a_chance(honest: Submission, board: Board, fi
     assert "one changed cell was drawn with a chance of 54% or more" in as_lines(found)[-2]
     with pytest.raises(UsageError, match="a whole number, or a chance below 1"):
         verify(board.root / "tutorial" / f"{honest.entry.id}.json", board, plugins=[TUTORIAL], count=2.5)
-    assert "of winning alone a cell was drawn" in as_lines(replace(found, chance=0.0))[-2]
+    assert "the one cell that was drawn is of winning" in as_lines(replace(found, chance=0.0))[-2]
     assert "with a chance of 0.06% or more" in as_lines(replace(found, chance=1 / 1809))[-2]
 
 
