@@ -128,7 +128,9 @@ def test_status_and_report_name_a_deleted_mask_and_the_same_run_makes_it_again(t
     run(folder, levels=2)
     (made,) = [mask for mask in Store(folder).mask_keys() if Store(folder).mask(mask).level == 1]
     (folder / "masks" / f"{made}.safetensors").unlink()
-    said = f"level 1 replicate 0 (masks/{made}.safetensors); the same `lottery run` makes it again, or says why it"
+    said = (
+        f"level 1 replicate 0 (masks/{made}.safetensors); the same `lottery run` makes it again, or says why it cannot."
+    )
     (row,) = progress_of(folder)
     assert row["missing_masks"] == [{"level": 1, "replicate": 0, "file": f"masks/{made}.safetensors"}]
     for shown in (lottery("status", folder), lottery("report", folder)):

@@ -217,7 +217,11 @@ def test_a_child_that_diverged_leaves_no_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({"metric.highest": 500.0}, {}, r"no share between 0 and 1.*or if it is such a share, state metric.lowest"),
+        (
+            {"metric.highest": 500.0},
+            {},
+            r"no share between 0 and 1.*choose a task in accuracy, or if it is such a share, state metric.lowest",
+        ),
         ({"retraining": "fine-tune"}, {}, r"retraining = 'fine-tune' goes on from final weights"),
         ({}, {"exec": "cohort"}, r"children of a connectivity test are trained one by one, use --exec single"),
         ({}, {"connected": {"levels": [3]}}, r"connected level 3: no winning ticket is trained there, .* 0 to 2"),

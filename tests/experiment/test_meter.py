@@ -21,7 +21,8 @@ def test_the_peak_holds_what_was_allocated_and_freed() -> None:
     meter.reset_peak()
     before = meter.peak()
     use_memory()
-    assert 0 < before <= meter.peak() - MEGABYTES // 2
+    assert before > MEGABYTES // 4  # the interpreter and pytest are larger
+    assert meter.peak() >= before + MEGABYTES // 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak")

@@ -446,7 +446,10 @@ def test_a_last_level_that_cannot_be_pruned_further_is_finished_all_the_same(exe
     _, _, second = halved(2)
     assert (second.finished, second.skipped) == (0, 6)
     _, _, more = halved(3)
-    words = "level 2 replicate 0: no ticket of level 3 can be made by magnitude: floor = 0.2 keeps 17 weights"
+    words = (
+        "level 2 replicate 0: no ticket of level 3 can be made by magnitude: "
+        "floor = 0.2 keeps 17 weights, more than the 10"
+    )
     assert words in next(iter(more.failed.values()))
     assert len(more.blocked) == 2
     _, _, third = halved(2)

@@ -162,7 +162,7 @@ def test_a_game_that_is_over_before_its_episode_has_begun_is_followed_by_the_nex
         assert rewards.tolist() == other_rewards.tolist()
         assert dones.tolist() == other_dones.tolist()
         for i, game in enumerate(ours.games):
-            emulator = theirs.envs[i].unwrapped.ale  # type: ignore[attr-defined]
+            (emulator,) = theirs.get_attr("ale", i)
             assert (game.frames, game.lives) == (emulator.getEpisodeFrameNumber(), emulator.lives())
             if i in began and "episode" not in infos[i]:
                 steps_of_begun_games.add((game.frames - began[i]) // 4)

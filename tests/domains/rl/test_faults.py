@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -34,13 +35,18 @@ def pays_no_number(environments: Environments, stepped: Any) -> Any:
     return observed, rewards, dones, infos
 
 
-def pays_too_much_once(environments: Environments, stepped: Any) -> Any:
+def pays_too_much_once() -> Fault:
     """The first reward of the last environment is so large that its square is infinite."""
-    observed, rewards, dones, infos = stepped
-    if not hasattr(environments, "paid"):
-        rewards[environments.num_envs - 1] = 1e30
-        environments.paid = True  # type: ignore[attr-defined]
-    return observed, rewards, dones, infos
+    paid = WeakSet[Environments]()
+
+    def fault(environments: Environments, stepped: Any) -> Any:
+        observed, rewards, dones, infos = stepped
+        if environments not in paid:
+            rewards[environments.num_envs - 1] = 1e30
+            paid.add(environments)
+        return observed, rewards, dones, infos
+
+    return fault
 
 
 def crashes(environments: Environments, stepped: Any) -> Any:
@@ -154,7 +160,7 @@ def test_a_loss_that_is_not_finite_is_divergence_for_good_though_every_weight_st
     spec = task().spec
     streams = [Streams(spec.hash, 1000 + i) for i in range(2)]
     for module in (learner, cohort):
-        monkeypatch.setattr(module, "make", with_fault(pays_too_much_once, streams[1].seed("environment")))
+        monkeypatch.setattr(module, "make", with_fault(pays_too_much_once(), streams[1].seed("environment")))
     alone = A2CLearner(spec, streams[1], Span(0, 20), Runtime())
     with pytest.raises(Diverged, match="the loss is not finite at step 0"):
         alone.advance(1)

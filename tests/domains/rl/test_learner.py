@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from domains.rl import environments
+from domains.rl.coefficients import Coefficients
 from domains.rl.cohort import A2CCohort
 from domains.rl.environments.cartpole import CartPole
 from domains.rl.learner import A2CLearner
@@ -232,7 +233,7 @@ def test_a_trace_begins_with_the_end_of_the_first_episode(kind: str) -> None:
         cohort.advance(20)
         (trace,), (scores,) = cohort.traces(), cohort.evaluate("test")
     assert list(trace) == []
-    assert scores["training_return"] == -20 * spec.training.settings["n_steps"]  # type: ignore[operator]
+    assert scores["training_return"] == -20 * Coefficients.read(spec.training.settings, "training.settings").n_steps
 
 
 def test_a_learner_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
