@@ -77,7 +77,7 @@ class NormalizedRewards(Environments):
     """Environments whose rewards are divided by the standard deviation of the discounted returns so far.
 
     `moments` has one size and as many slots as there are runs; the environments stand in their order. Returns in
-    `finished` and `running` are as they were. Whether they outlive crashes is told to the environments themselves.
+    `finished` and `running` are as they were.
     """
 
     def __init__(self, environments: Environments, moments: Moments, gamma: float) -> None:
@@ -122,10 +122,22 @@ class NormalizedRewards(Environments):
         scales = np.repeat(self._moments.scale.flatten().cpu().numpy(), self.num_envs // self._moments.count.numel())
         return observed, rewards / scales, dones, infos
 
+    def rest(self, environment: int) -> None:
+        """Hand it on."""
+        self._environments.rest(environment)
+
+    def outlive_crashes(self) -> None:
+        """Hand it on."""
+        self._environments.outlive_crashes()
+
     @property
     def crashed(self) -> Mapping[int, Exception]:
         """Those of the environments themselves."""
         return self._environments.crashed
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._environments.close()
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The environments' own, with the discounted returns of the episodes in progress."""

@@ -84,6 +84,27 @@ def test_discounted_returns_begin_anew_with_every_episode_when_all_are_reset() -
     assert float(moments.mean) == pytest.approx(-1.0, rel=1e-3)
 
 
+def test_what_the_environments_are_told_goes_through_the_normalisation_of_rewards() -> None:
+    """Else nobody would notice: environments that have nothing to do there do nothing."""
+    told: list[object] = []
+
+    class Told(Acrobot):
+        def rest(self, environment: int) -> None:
+            told.append(environment)
+
+        def outlive_crashes(self) -> None:
+            told.append("outlive")
+
+        def close(self) -> None:
+            told.append("close")
+
+    environments = NormalizedRewards(Told(2, seeds=[0]), Moments(1), gamma=0.9)
+    environments.rest(1)
+    environments.outlive_crashes()
+    environments.close()
+    assert told == [1, "outlive", "close"]
+
+
 def test_a_learner_takes_every_rollout_into_its_moments_and_an_evaluation_none() -> None:
     learner = made()
     seen = []
