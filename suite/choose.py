@@ -12,15 +12,13 @@ from pydantic import ValidationError
 from suite.experiment.collection import Collection, collections
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import needed_for
+from suite.experiment.frozen import LARGEST
 from suite.experiment.methods import known_methods, method_changes
 from suite.experiment.options import CARRIES, RunOptions
 from suite.experiment.plan import LADDER, RANDOM
 from suite.experiment.registry import Registry
 from suite.experiment.task import CHANGED
 from suite.experiment.taskfile import METHOD_KEYS, SET, Source, Task, nearest_key
-
-LARGEST = 2**53
-"""The largest whole number that JSON holds exactly."""
 
 TRANSFERRED = (LADDER, RANDOM)
 """Arms of a transfer, unless others are asked for: those of Morcos et al. 2019."""

@@ -18,10 +18,7 @@ from pydantic import ConfigDict, ValidationError
 
 from suite.experiment.errors import UsageError
 from suite.experiment.explain import nearest, refusal
-from suite.experiment.frozen import Frozen
-
-EXACT = 2**53
-"""Whole numbers below it are all told apart as floats; pydantic 2.10 takes no int far above it for a float."""
+from suite.experiment.frozen import LARGEST, Frozen
 
 
 class Settings(Frozen):
@@ -139,9 +136,12 @@ def _replaces(new: type[Component], present: type[Component]) -> bool:
 
 
 def _whole(value: Any) -> Any:
-    """A table in which 8.0 is 8: whole numbers are told from others by their value."""
+    """A table in which 8.0 is 8: whole numbers are told from others by their value, unless they are too large for it.
+
+    Pydantic 2.10 takes no int far above `LARGEST` for a float.
+    """
     if isinstance(value, Mapping):
         return {key: _whole(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST else value

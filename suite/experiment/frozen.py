@@ -5,6 +5,9 @@ import hashlib
 import rfc8785
 from pydantic import BaseModel, ConfigDict
 
+LARGEST = 2**53
+"""The largest whole number that JSON holds exactly."""
+
 
 class Frozen(BaseModel):
     """Base of every specification: immutable, and a misspelt field is an error."""
